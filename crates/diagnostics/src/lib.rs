@@ -1,0 +1,1 @@
+//! May I believe it: convergence diagnostics, summaries, calibration, comparison and plots.

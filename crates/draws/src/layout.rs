@@ -1,0 +1,305 @@
+//! Name the coordinates of a flat position: which block, which layer, on which scale they are read.
+
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// What the coordinates of a [`Block`] are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Weights of a network's layer.
+    Weight,
+    /// Biases of a network's layer.
+    Bias,
+    /// Scale of the observation noise.
+    Noise,
+    /// Parameter of a prior that is itself sampled.
+    Hyperparameter,
+    /// Any parameter of a model that is not a network.
+    Parameter,
+}
+
+/// How a coordinate is read: samplers move on the real line, people read the constrained value.
+///
+/// The log density that samplers see is that of the unconstrained coordinate, Jacobian included; the transform here only
+/// translates finished draws.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Transform {
+    /// `y = x`.
+    #[default]
+    Identity,
+    /// `y = factor · exp(x)`, a positive parameter; `factor` carries a unit, such as the target's standard deviation.
+    Exp {
+        /// Positive multiplier of `exp(x)`.
+        factor: f64,
+    },
+    /// `y = 1 / (1 + exp(−x))`, a parameter between 0 and 1.
+    Logistic,
+}
+
+impl Transform {
+    /// `y = exp(x)`.
+    pub const EXP: Self = Self::Exp { factor: 1.0 };
+
+    /// The constrained value of the unconstrained coordinate `x`.
+    ///
+    /// ```
+    /// use ergodic_draws::Transform;
+    /// assert_eq!(Transform::EXP.constrain(0.0), 1.0);
+    /// ```
+    #[must_use]
+    pub fn constrain(self, x: f64) -> f64 {
+        match self {
+            Self::Identity => x,
+            Self::Exp { factor } => factor * x.exp(),
+            Self::Logistic => 1.0 / (1.0 + (-x).exp()),
+        }
+    }
+
+    /// The unconstrained coordinate whose constrained value is `y`.
+    ///
+    /// ```
+    /// use ergodic_draws::Transform;
+    /// assert_eq!(Transform::Logistic.unconstrain(0.5), 0.0);
+    /// ```
+    #[must_use]
+    pub fn unconstrain(self, y: f64) -> f64 {
+        match self {
+            Self::Identity => y,
+            Self::Exp { factor } => (y / factor).ln(),
+            Self::Logistic => (y / (1.0 - y)).ln(),
+        }
+    }
+}
+
+/// A named range of coordinates: one tensor of a network, or one parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    /// Name, unique in its layout, such as `layer0.weight`.
+    pub name: String,
+    /// Shape in row-major order; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// First coordinate.
+    pub offset: usize,
+    /// Layer of the network, counted from the input, if the block belongs to one.
+    pub layer: Option<usize>,
+    /// What the block is for.
+    pub role: Role,
+    /// How its coordinates are read.
+    pub transform: Transform,
+}
+
+impl Block {
+    /// A block without layer, of role [`Role::Parameter`], read as it is; the offset is set when it enters a [`Layout`].
+    ///
+    /// ```
+    /// use ergodic_draws::{Block, Transform};
+    /// let tau = Block::new("tau", &[]).with_transform(Transform::EXP);
+    /// assert_eq!(tau.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn new(name: impl Into<String>, shape: &[usize]) -> Self {
+        Self {
+            name: name.into(),
+            shape: shape.to_vec(),
+            offset: 0,
+            layer: None,
+            role: Role::Parameter,
+            transform: Transform::Identity,
+        }
+    }
+
+    /// The same block in layer `layer`.
+    #[must_use]
+    pub fn in_layer(mut self, layer: usize) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
+    /// The same block with another role.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// The same block with another transform.
+    #[must_use]
+    pub fn with_transform(mut self, transform: Transform) -> Self {
+        self.transform = transform;
+        self
+    }
+
+    /// Number of coordinates: the product of the shape, 1 for a scalar.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The coordinates of this block in a position.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// The blocks of a flat position, in order and without gaps.
+///
+/// ```
+/// use ergodic_draws::{Block, Layout, Role, Transform};
+/// let layout = Layout::new(vec![
+///     Block::new("weight", &[2, 3]).in_layer(0).with_role(Role::Weight),
+///     Block::new("noise_scale", &[]).with_role(Role::Noise).with_transform(Transform::EXP),
+/// ])?;
+/// assert_eq!(layout.dim(), 7);
+/// assert_eq!(layout.coordinate_name(4), "weight[1,1]");
+/// assert_eq!(layout.coordinate_name(6), "noise_scale");
+/// # Ok::<(), ergodic_draws::LayoutError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    blocks: Vec<Block>,
+    dim: usize,
+}
+
+/// Why blocks do not make a [`Layout`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// Two blocks share a name.
+    #[error("two blocks are named '{0}'; give each block of a layout its own name")]
+    DuplicateName(String),
+    /// A name is empty or would not be a file name.
+    #[error("'{0}' cannot name a block; use letters, digits, '_', '-' and '.', and start with a letter")]
+    InvalidName(String),
+    /// A name that storage keeps for itself.
+    #[error("the name '{0}' is reserved for storage; rename the block")]
+    ReservedName(String),
+}
+
+impl Layout {
+    /// Lays the blocks one after the other; the offsets they came with are replaced.
+    ///
+    /// # Errors
+    /// When two blocks share a name, or a name cannot be a file name of a run folder.
+    pub fn new(mut blocks: Vec<Block>) -> Result<Self, LayoutError> {
+        let mut dim = 0;
+        for index in 0..blocks.len() {
+            let name = blocks[index].name.clone();
+            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+            if !valid {
+                return Err(LayoutError::InvalidName(name));
+            }
+            if matches!(name.as_str(), "chain" | "draw" | "sample" | "pred_id") {
+                return Err(LayoutError::ReservedName(name));
+            }
+            if blocks[..index].iter().any(|other| other.name == name) {
+                return Err(LayoutError::DuplicateName(name));
+            }
+            blocks[index].offset = dim;
+            dim += blocks[index].len();
+        }
+        Ok(Self { blocks, dim })
+    }
+
+    /// One block named `x` for all `dim` coordinates, for a density that names nothing.
+    #[must_use]
+    pub fn flat(dim: usize) -> Self {
+        Self { blocks: vec![Block::new("x", &[dim])], dim }
+    }
+
+    /// Number of coordinates.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The blocks in order.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The block named `name`.
+    #[must_use]
+    pub fn block(&self, name: &str) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.name == name)
+    }
+
+    /// The block that holds coordinate `coordinate`.
+    ///
+    /// # Panics
+    /// When `coordinate` is not below [`dim`](Self::dim).
+    #[must_use]
+    pub fn block_of(&self, coordinate: usize) -> &Block {
+        assert!(coordinate < self.dim, "coordinate {coordinate} of a layout with {}", self.dim);
+        let next = self.blocks.partition_point(|block| block.offset <= coordinate);
+        // An empty block shares its offset with the next one and never holds a coordinate.
+        self.blocks[..next].iter().rev().find(|block| block.len() > 0).expect("dim counts only coordinates of blocks")
+    }
+
+    /// Name of one coordinate: the block's name, and its index there unless the block is a scalar.
+    ///
+    /// # Panics
+    /// When `coordinate` is not below [`dim`](Self::dim).
+    #[must_use]
+    pub fn coordinate_name(&self, coordinate: usize) -> String {
+        let block = self.block_of(coordinate);
+        if block.shape.is_empty() {
+            return block.name.clone();
+        }
+        let mut rest = coordinate - block.offset;
+        let mut index = vec![0; block.shape.len()];
+        for (slot, extent) in index.iter_mut().zip(&block.shape).rev() {
+            *slot = rest % extent;
+            rest /= extent;
+        }
+        let index: Vec<String> = index.iter().map(ToString::to_string).collect();
+        format!("{}[{}]", block.name, index.join(","))
+    }
+
+    /// The constrained value of coordinate `coordinate` at the unconstrained value `x`.
+    ///
+    /// # Panics
+    /// When `coordinate` is not below [`dim`](Self::dim).
+    #[must_use]
+    pub fn constrain(&self, coordinate: usize, x: f64) -> f64 {
+        self.block_of(coordinate).transform.constrain(x)
+    }
+
+    /// Number of layers that blocks name: the highest layer number plus one.
+    #[must_use]
+    pub fn num_layers(&self) -> usize {
+        self.blocks.iter().filter_map(|block| block.layer).max().map_or(0, |layer| layer + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_coordinates_follow_row_major_order() {
+        let layout = Layout::new(vec![Block::new("a", &[]), Block::new("b", &[2, 2]), Block::new("c", &[3])]).unwrap();
+        let names: Vec<String> = (0..layout.dim()).map(|i| layout.coordinate_name(i)).collect();
+        assert_eq!(names, ["a", "b[0,0]", "b[0,1]", "b[1,0]", "b[1,1]", "c[0]", "c[1]", "c[2]"]);
+    }
+
+    #[test]
+    fn empty_blocks_hold_no_coordinate() {
+        let layout = Layout::new(vec![Block::new("none", &[0]), Block::new("some", &[1])]).unwrap();
+        assert_eq!(layout.block_of(0).name, "some");
+    }
+
+    #[test]
+    fn bad_names_are_refused() {
+        assert!(matches!(Layout::new(vec![Block::new("a", &[]), Block::new("a", &[])]), Err(LayoutError::DuplicateName(_))));
+        assert!(matches!(Layout::new(vec![Block::new("../a", &[])]), Err(LayoutError::InvalidName(_))));
+        assert!(matches!(Layout::new(vec![Block::new("chain", &[])]), Err(LayoutError::ReservedName(_))));
+    }
+}

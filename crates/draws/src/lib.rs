@@ -1,0 +1,21 @@
+//! Draws from a posterior: what is produced by samplers and approximations, how it is stored, and what it cost.
+//!
+//! This crate knows no model's mathematics and no sampler. A [`Layout`] names the coordinates of a flat position, a [`Sink`] receives
+//! draws while they are made, [`Draws`] holds finished ones whatever their [`Origin`], and [`Predictions`] holds what a model says
+//! about new inputs under each draw.
+
+mod draws;
+mod layout;
+mod origin;
+mod predictions;
+mod report;
+mod sink;
+mod statistics;
+
+pub use draws::{ChainDraws, Draws};
+pub use layout::{Block, Layout, LayoutError, Role, Transform};
+pub use origin::Origin;
+pub use predictions::{PredictionKind, Predictions};
+pub use report::{ChainReport, Outcome, RunReport};
+pub use sink::{ChainSink, DrawRef, Phase, Schema, Sink, SinkError};
+pub use statistics::{Column, Field, FieldKind, Statistics};

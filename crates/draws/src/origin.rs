@@ -1,0 +1,51 @@
+//! Say where draws come from, which decides what may be computed from them.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of method behind a set of draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// A Markov chain that leaves the posterior invariant.
+    Mcmc,
+    /// A Markov chain whose stationary distribution is only near the posterior (no accept step, minibatches, temperature not 1).
+    BiasedMcmc,
+    /// Independent draws from a fitted approximation, such as a variational family.
+    Approximation,
+    /// Separately optimised points, one per member, as in a deep ensemble.
+    Ensemble,
+    /// A single optimised point.
+    Point,
+}
+
+impl Origin {
+    /// Whether successive draws of a chain depend on each other, so that R-hat, ESS and traces have a meaning.
+    ///
+    /// ```
+    /// use ergodic_draws::Origin;
+    /// assert!(Origin::Mcmc.is_markov() && !Origin::Ensemble.is_markov());
+    /// ```
+    #[must_use]
+    pub fn is_markov(self) -> bool {
+        matches!(self, Self::Mcmc | Self::BiasedMcmc)
+    }
+
+    /// Whether the draws follow the posterior itself in the limit of many draws.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Mcmc)
+    }
+
+    /// What tables, plots and files write beside results that are not exact; empty for exact ones.
+    #[must_use]
+    pub fn caveat(self) -> &'static str {
+        match self {
+            Self::Mcmc => "",
+            Self::BiasedMcmc => "biased: the chain's stationary distribution is not exactly the posterior",
+            Self::Approximation => "approximation: draws follow a fitted family, not the posterior",
+            Self::Ensemble => "ensemble: draws are optimised points, not draws from the posterior",
+            Self::Point => "point estimate: a single optimised point",
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Hold predictions of every draw at every point, the space in which networks are identified.
+
+use crate::Origin;
+
+/// What a model predicts at one point under one draw.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum PredictionKind {
+    /// Real targets: a mean and a noise standard deviation per output, both in the target's own unit.
+    Regression,
+    /// Class labels: a probability per class. Two classes also for a binary likelihood.
+    Classification,
+}
+
+/// Predictions of every draw at every point.
+///
+/// `values` is indexed `[draw][point][output]`, with the draws of all chains one after the other. For regression `values` is the
+/// mean of the likelihood and `noise_sd` its standard deviation, both in the target's own unit; for classification `values` is the
+/// probability of each class and `noise_sd` is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    /// Where the draws come from.
+    pub origin: Origin,
+    /// Regression or classification.
+    pub kind: PredictionKind,
+    /// Name of the target, for labels; with its unit if it has one.
+    pub target_name: String,
+    /// Draws of each chain.
+    pub chain_lengths: Vec<usize>,
+    /// Number of points.
+    pub num_points: usize,
+    /// Number of outputs per point: targets of a regression, classes of a classification.
+    pub num_outputs: usize,
+    /// Likelihood's mean or class probability, `[draw][point][output]`.
+    pub values: Vec<f64>,
+    /// Likelihood's standard deviation, `[draw][point][output]`; empty for classification.
+    pub noise_sd: Vec<f64>,
+    /// Simulated observations, `[simulation][point][output]`, several per draw where draws are few; empty for classification.
+    pub simulated: Vec<f64>,
+    /// Log density (regression, in the target's unit) or log probability of the observed targets, `[draw][point]`; empty without targets.
+    pub log_likelihood: Vec<f64>,
+    /// Observed targets, `[point][output]` for regression, `[point]` with the class number for classification; empty without targets.
+    pub observed: Vec<f64>,
+}
+
+impl Predictions {
+    /// Number of draws of all chains.
+    #[must_use]
+    pub fn num_draws(&self) -> usize {
+        self.chain_lengths.iter().sum()
+    }
+
+    /// Number of simulated observations per point and output.
+    #[must_use]
+    pub fn num_simulated(&self) -> usize {
+        self.simulated.len().checked_div(self.num_points * self.num_outputs).unwrap_or(0)
+    }
+
+    /// The likelihood's mean or class probability of one draw at one point.
+    ///
+    /// # Panics
+    /// When there is no such draw, point or output.
+    #[must_use]
+    pub fn value(&self, draw: usize, point: usize, output: usize) -> f64 {
+        assert!(point < self.num_points && output < self.num_outputs, "no output {output} at point {point}");
+        self.values[(draw * self.num_points + point) * self.num_outputs + output]
+    }
+
+    /// One output at one point over the draws, one series a chain: what function-space R-hat and ESS are computed from.
+    ///
+    /// # Panics
+    /// When there is no such point or output.
+    #[must_use]
+    pub fn series(&self, point: usize, output: usize) -> Vec<Vec<f64>> {
+        let mut start = 0;
+        let mut chains = Vec::with_capacity(self.chain_lengths.len());
+        for &length in &self.chain_lengths {
+            chains.push((start..start + length).map(|draw| self.value(draw, point, output)).collect());
+            start += length;
+        }
+        chains
+    }
+}

@@ -1,0 +1,89 @@
+//! Record what a run was asked, what it cost and how it ended.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How one chain (or one member of an ensemble, or one optimisation) ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome", content = "reason")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All that was asked for is done.
+    Completed,
+    /// Stopped early by a signal or a budget; the text says which.
+    Stopped(String),
+    /// The model or the sampler reported an error; draws made before it are kept.
+    Failed(String),
+}
+
+impl Outcome {
+    /// Whether the chain did all that it was asked for.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        matches!(self, Self::Completed)
+    }
+}
+
+/// What one chain did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChainReport {
+    /// Gradient evaluations spent before the first kept draw, warm starts and initial step-size search included.
+    pub warmup_gradients: u64,
+    /// Gradient evaluations spent on kept draws.
+    pub sampling_gradients: u64,
+    /// Wall time of warm-up in seconds.
+    pub warmup_seconds: f64,
+    /// Wall time of sampling in seconds.
+    pub sampling_seconds: f64,
+    /// Tuned quantities by name, such as `step_size`.
+    pub tuned: BTreeMap<String, f64>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What a run was asked, what it cost and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Name of the method in the registry, such as `nuts`.
+    pub method: String,
+    /// Settings of the method and the run.
+    pub settings: serde_json::Value,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// Temperature of the density that was sampled; 1 is the posterior itself.
+    pub temperature: f64,
+    /// Version of the crate that made the draws.
+    pub version: String,
+    /// Wall time of the whole run in seconds.
+    pub seconds: f64,
+    /// One report a chain.
+    pub chains: Vec<ChainReport>,
+    /// The objective against iterations, for methods that optimise: pairs of gradient evaluations and value in nats.
+    pub objective: Vec<(u64, f64)>,
+    /// What the user should know: chains that failed, settings that were changed, limits that were met.
+    pub warnings: Vec<String>,
+}
+
+impl RunReport {
+    /// An empty report of a method.
+    #[must_use]
+    pub fn new(method: impl Into<String>, seed: u64) -> Self {
+        Self {
+            method: method.into(),
+            settings: serde_json::Value::Null,
+            seed,
+            temperature: 1.0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seconds: 0.0,
+            chains: Vec::new(),
+            objective: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Gradient evaluations of all chains, warm-up included: the fair cost of a result.
+    #[must_use]
+    pub fn gradients(&self) -> u64 {
+        self.chains.iter().map(|chain| chain.warmup_gradients + chain.sampling_gradients).sum()
+    }
+}

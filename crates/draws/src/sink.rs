@@ -1,0 +1,115 @@
+//! Receive draws while they are made; a sink that cannot keep a draw stops the run.
+
+use crate::{Column, Layout, Origin, RunReport};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Whether a draw belongs to warm-up or is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The sampler still tunes itself; positions are not draws from the target.
+    Warmup,
+    /// Draws to keep.
+    Sampling,
+}
+
+/// What a sink must know before the first draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// Names of the coordinates.
+    pub layout: Arc<Layout>,
+    /// Names and types of the statistics, in the order of each draw's row.
+    pub columns: Vec<Column>,
+    /// Where the draws come from.
+    pub origin: Origin,
+    /// Number of chains.
+    pub chains: usize,
+    /// Warm-up iterations per chain that are planned.
+    pub warmup: usize,
+    /// Draws per chain that are planned.
+    pub draws: usize,
+    /// What was asked: method, settings, seed, version. Costs and outcomes follow in [`Sink::finish`].
+    pub report: RunReport,
+}
+
+/// One draw, lent to a sink.
+#[derive(Debug, Clone, Copy)]
+pub struct DrawRef<'a> {
+    /// Warm-up or kept.
+    pub phase: Phase,
+    /// Number of the draw in its phase, from 0.
+    pub index: usize,
+    /// The unconstrained position, one value per coordinate.
+    pub position: &'a [f64],
+    /// One value per column of the schema.
+    pub statistics: &'a [f64],
+}
+
+/// Where draws go.
+///
+/// The driver calls [`begin`](Self::begin) once, [`open_chain`](Self::open_chain) once per chain (from any thread), and
+/// [`finish`](Self::finish) once, whatever happened to the chains. Each chain has a writer of its own, so the loop takes no lock.
+pub trait Sink: Sync {
+    /// Prepares for a run.
+    ///
+    /// # Errors
+    /// When the place cannot be written; the run does not start.
+    fn begin(&self, schema: &Schema) -> Result<(), SinkError>;
+
+    /// The writer of one chain.
+    ///
+    /// # Errors
+    /// When the chain's place cannot be written.
+    fn open_chain(&self, chain: usize) -> Result<Box<dyn ChainSink + '_>, SinkError>;
+
+    /// Ends the run; `report` has costs and outcomes.
+    ///
+    /// # Errors
+    /// When the rest cannot be written; what is written already stays readable.
+    fn finish(&self, report: &RunReport) -> Result<(), SinkError>;
+}
+
+/// The writer of one chain.
+pub trait ChainSink: Send {
+    /// Keeps one draw. Draws of a phase come in order, warm-up first.
+    ///
+    /// # Errors
+    /// When the draw cannot be kept; the chain stops, and what was kept before stays readable.
+    fn record(&mut self, draw: &DrawRef<'_>) -> Result<(), SinkError>;
+
+    /// Keeps what is still buffered; called when the chain ends, also early.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    fn finish(&mut self) -> Result<(), SinkError>;
+}
+
+/// Why a draw could not be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// A file could not be read or written.
+    #[error("cannot {action} '{}': {source}; {advice}", path.display())]
+    Io {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// The way out.
+        advice: &'static str,
+    },
+    /// A file does not hold what it should.
+    #[error("'{}' is not readable as part of a run: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The place already holds something.
+    #[error("'{}' already exists; choose another folder or remove it first", .0.display())]
+    AlreadyExists(PathBuf),
+}

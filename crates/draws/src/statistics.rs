@@ -1,0 +1,124 @@
+//! Keep what a method says about each draw, in columns with ArviZ's names.
+
+use serde::{Deserialize, Serialize};
+
+/// The type that a statistic has on disk and in tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// A real number.
+    Real,
+    /// A whole number.
+    Integer,
+    /// 0 or 1.
+    Flag,
+}
+
+/// One statistic that a kernel reports with every draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// ArviZ's name, such as `diverging`.
+    pub name: &'static str,
+    /// Type on disk.
+    pub kind: FieldKind,
+}
+
+impl Field {
+    /// A real-valued statistic.
+    #[must_use]
+    pub const fn real(name: &'static str) -> Self {
+        Self { name, kind: FieldKind::Real }
+    }
+
+    /// A whole-numbered statistic.
+    #[must_use]
+    pub const fn integer(name: &'static str) -> Self {
+        Self { name, kind: FieldKind::Integer }
+    }
+
+    /// A yes-or-no statistic.
+    #[must_use]
+    pub const fn flag(name: &'static str) -> Self {
+        Self { name, kind: FieldKind::Flag }
+    }
+}
+
+/// A field as it is stored: like [`Field`], with a name of its own, so that foreign files can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// ArviZ's name.
+    pub name: String,
+    /// Type on disk.
+    pub kind: FieldKind,
+}
+
+impl From<&Field> for Column {
+    fn from(field: &Field) -> Self {
+        Self { name: field.name.to_owned(), kind: field.kind }
+    }
+}
+
+/// The statistics of one chain: one row a draw, one column a field.
+///
+/// Values of every kind are held as `f64`; whole numbers up to 2⁵³ are exact.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Statistics {
+    columns: Vec<Column>,
+    rows: Vec<f64>,
+}
+
+impl Statistics {
+    /// No rows yet.
+    #[must_use]
+    pub fn new(columns: Vec<Column>) -> Self {
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Appends one row.
+    ///
+    /// # Panics
+    /// When `row` has another length than there are columns.
+    pub fn push(&mut self, row: &[f64]) {
+        assert_eq!(row.len(), self.columns.len(), "a row has one value per column");
+        self.rows.extend_from_slice(row);
+    }
+
+    /// The columns in order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Number of rows; 0 without columns.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.columns.is_empty() { 0 } else { self.rows.len() / self.columns.len() }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn row(&self, draw: usize) -> &[f64] {
+        &self.rows[draw * self.columns.len()..][..self.columns.len()]
+    }
+
+    /// The values of the column `name`, one a draw, if there is such a column.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<Vec<f64>> {
+        let index = self.columns.iter().position(|column| column.name == name)?;
+        Some(self.rows.chunks_exact(self.columns.len()).map(|row| row[index]).collect())
+    }
+
+    /// Keeps the first `draws` rows.
+    pub fn truncate(&mut self, draws: usize) {
+        self.rows.truncate(draws * self.columns.len());
+    }
+}

@@ -1,0 +1,1 @@
+//! Known posteriors with exact moments, for tests, benchmarks and examples.
