@@ -2,17 +2,25 @@
 //!
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
+mod bayesian_network;
 mod capabilities;
+mod data;
 mod likelihood;
 mod log_density;
+mod network;
 mod posterior;
+mod prior;
 mod rng;
 
+pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{
     Capabilities, Curvature, LayerFactors, LocalEvaluator, LocalReparameterization, MinibatchEvaluator, MinibatchGradient,
     MissingCapability, NetworkOutputs, OutputEvaluator, PointwiseLogLikelihood, PriorDraws,
 };
-pub use likelihood::{Likelihood, LikelihoodParameter};
+pub use data::{DataError, Dataset, Standardization};
+pub use likelihood::{Bernoulli, Categorical, Gaussian, Likelihood, LikelihoodParameter, Noise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
+pub use network::{Activation, DenseLayer, Network, NetworkError};
 pub use posterior::{LabelError, Labelled, Posterior};
+pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Scale};
 pub use rng::{ChainRng, Purpose, stream};
