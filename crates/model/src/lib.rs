@@ -2,11 +2,16 @@
 //!
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
+#[doc(hidden)]
+pub mod bench_support;
 mod capabilities;
 mod likelihood;
+mod likelihood_block;
 mod log_density;
+mod network;
 mod posterior;
 mod rng;
+mod simd;
 
 pub use capabilities::{
     Capabilities, Curvature, LayerFactors, LocalEvaluator, LocalReparameterization, MinibatchEvaluator, MinibatchGradient,

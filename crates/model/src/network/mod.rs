@@ -1,0 +1,10 @@
+//! Evaluate feed-forward networks and their gradients in blocks of rows.
+
+mod block;
+mod dense;
+mod fused;
+mod nonlinearity;
+
+pub(crate) use block::PackedRows;
+pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use nonlinearity::Nonlinearity;
