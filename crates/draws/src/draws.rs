@@ -1,6 +1,7 @@
 //! Hold draws of any origin: positions, statistics, and the report of the run that made them.
 
 use crate::{Layout, Origin, RunReport, Statistics};
+use std::collections::TryReserveError;
 use std::sync::Arc;
 
 /// Positions and statistics of one chain, draw by draw.
@@ -42,6 +43,21 @@ impl ChainDraws {
     pub fn push(&mut self, position: &[f64]) {
         assert_eq!(position.len(), self.dim, "a position has one value per coordinate");
         self.positions.extend_from_slice(position);
+    }
+
+    /// Makes room for `additional` more positions.
+    ///
+    /// # Errors
+    /// When the memory cannot be had; the chain stays as it is.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        // A product beyond `usize` is beyond any memory, which is what `usize::MAX` values report.
+        self.positions.try_reserve(additional.saturating_mul(self.dim))
+    }
+
+    /// Number of coordinates of a position.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Number of draws.

@@ -6,6 +6,7 @@
 
 mod draws;
 mod layout;
+mod memory;
 mod origin;
 mod predictions;
 mod report;
@@ -14,6 +15,7 @@ mod statistics;
 
 pub use draws::{ChainDraws, Draws};
 pub use layout::{Block, Layout, LayoutError, Role, Transform};
+pub use memory::Memory;
 pub use origin::Origin;
 pub use predictions::{PredictionKind, Predictions};
 pub use report::{ChainReport, Outcome, RunReport};

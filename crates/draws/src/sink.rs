@@ -112,4 +112,23 @@ pub enum SinkError {
     /// The place already holds something.
     #[error("'{}' already exists; choose another folder or remove it first", .0.display())]
     AlreadyExists(PathBuf),
+    /// The draws do not fit into memory.
+    #[error(
+        "{chains} chains of {draws} draws with {dim} coordinates need {:.1} GiB of memory, more than can be had; \
+         keep every k-th draw, or write the draws to a run folder",
+        *bytes as f64 / f64::from(1 << 30)
+    )]
+    TooLarge {
+        /// Bytes of the draws and their statistics.
+        bytes: u128,
+        /// Number of chains.
+        chains: usize,
+        /// Draws per chain.
+        draws: usize,
+        /// Number of coordinates.
+        dim: usize,
+    },
+    /// The calls to a sink do not follow the order that [`Sink`] states.
+    #[error("a sink is used in the wrong order: {0}")]
+    Misused(&'static str),
 }

@@ -1,6 +1,7 @@
 //! Keep what a method says about each draw, in columns with ArviZ's names.
 
 use serde::{Deserialize, Serialize};
+use std::collections::TryReserveError;
 
 /// The type that a statistic has on disk and in tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,14 @@ impl Statistics {
     pub fn push(&mut self, row: &[f64]) {
         assert_eq!(row.len(), self.columns.len(), "a row has one value per column");
         self.rows.extend_from_slice(row);
+    }
+
+    /// Makes room for `additional` more rows.
+    ///
+    /// # Errors
+    /// When the memory cannot be had; the rows stay as they are.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        self.rows.try_reserve(additional.saturating_mul(self.columns.len()))
     }
 
     /// The columns in order.
