@@ -1,7 +1,7 @@
 //! Keep draws in memory, for runs that fit there.
 
+use crate::per_chain::{Lent, PerChain};
 use crate::{ChainDraws, ChainSink, DrawRef, Draws, Layout, Origin, Phase, RunReport, Schema, Sink, SinkError, Statistics};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A sink that keeps every draw in memory and becomes [`Draws`] after the run.
 ///
@@ -33,15 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct Memory {
     keep_warmup_statistics: bool,
-    run: Mutex<Option<Run>>,
-}
-
-/// What stands between `begin` and `into_draws`.
-#[derive(Debug)]
-struct Run {
-    schema: Schema,
-    /// `None` while the chain's writer holds its draws.
-    chains: Vec<Option<ChainDraws>>,
+    chains: PerChain<ChainDraws>,
 }
 
 impl Memory {
@@ -63,18 +55,10 @@ impl Memory {
     /// Without a run there are no chains, and the layout has no coordinates.
     #[must_use]
     pub fn into_draws(self, report: RunReport) -> Draws {
-        match self.run.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        match self.chains.into_run() {
             None => Draws::new(Layout::flat(0), Origin::Mcmc, Vec::new(), report),
-            Some(Run { schema, chains }) => {
-                let dim = schema.layout.dim();
-                let chains = chains.into_iter().map(|chain| chain.unwrap_or_else(|| ChainDraws::new(dim))).collect();
-                Draws::new(schema.layout, schema.origin, chains, report)
-            }
+            Some((schema, chains)) => Draws::new(schema.layout, schema.origin, chains, report),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Run>> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An empty chain with room for the planned draws.
@@ -122,17 +106,14 @@ impl Sink for Memory {
                 return Err(too_large(schema, 0));
             }
         }
-        let chains = (0..schema.chains).map(|_| self.reserve_chain(schema).map(Some)).collect::<Result<_, _>>()?;
-        *self.lock() = Some(Run { schema: schema.clone(), chains });
+        let chains = (0..schema.chains).map(|_| self.reserve_chain(schema)).collect::<Result<_, _>>()?;
+        self.chains.begin(schema, chains);
         Ok(())
     }
 
     fn open_chain(&self, chain: usize) -> Result<Box<dyn ChainSink + '_>, SinkError> {
-        let mut guard = self.lock();
-        let run = guard.as_mut().ok_or(SinkError::Misused("a chain is opened before the run begins"))?;
-        let slot = run.chains.get_mut(chain).ok_or(SinkError::Misused("a chain is opened that the run does not have"))?;
-        let draws = slot.take().ok_or(SinkError::Misused("a chain is opened that has a writer already"))?;
-        Ok(Box::new(MemoryChain { memory: self, chain, draws }))
+        let keep_warmup_statistics = self.keep_warmup_statistics;
+        Ok(Box::new(MemoryChain { keep_warmup_statistics, draws: self.chains.lend(chain)? }))
     }
 
     fn finish(&self, _report: &RunReport) -> Result<(), SinkError> {
@@ -140,11 +121,10 @@ impl Sink for Memory {
     }
 }
 
-/// The writer of one chain; it returns the draws to its sink when it goes.
+/// The writer of one chain.
 struct MemoryChain<'a> {
-    memory: &'a Memory,
-    chain: usize,
-    draws: ChainDraws,
+    keep_warmup_statistics: bool,
+    draws: Lent<'a, ChainDraws>,
 }
 
 impl MemoryChain<'_> {
@@ -168,7 +148,7 @@ impl ChainSink for MemoryChain<'_> {
                 self.draws.push(draw.position);
                 self.draws.statistics.push(draw.statistics);
             }
-            Phase::Warmup if self.memory.keep_warmup_statistics => self.draws.warmup_statistics.push(draw.statistics),
+            Phase::Warmup if self.keep_warmup_statistics => self.draws.warmup_statistics.push(draw.statistics),
             Phase::Warmup => {}
         }
         Ok(())
@@ -176,16 +156,6 @@ impl ChainSink for MemoryChain<'_> {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
-    }
-}
-
-impl Drop for MemoryChain<'_> {
-    // Also a chain that ends by an error or a panic leaves its draws.
-    fn drop(&mut self) {
-        let draws = std::mem::replace(&mut self.draws, ChainDraws::new(0));
-        if let Some(run) = self.memory.lock().as_mut() {
-            run.chains[self.chain] = Some(draws);
-        }
     }
 }
 
