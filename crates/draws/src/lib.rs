@@ -12,6 +12,7 @@ mod per_chain;
 mod predictions;
 mod real;
 mod report;
+mod run_folder;
 mod sink;
 mod statistics;
 
@@ -21,5 +22,6 @@ pub use memory::Memory;
 pub use origin::Origin;
 pub use predictions::{PredictionKind, Predictions};
 pub use report::{ChainReport, Outcome, RunReport};
+pub use run_folder::RunFolder;
 pub use sink::{ChainSink, DrawRef, Phase, Schema, Sink, SinkError};
 pub use statistics::{Column, Field, FieldKind, Statistics};
