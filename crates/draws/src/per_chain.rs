@@ -1,7 +1,9 @@
 //! Lend each chain's writer a state of its own, and take it back when the writer goes.
 
-use crate::{Schema, SinkError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{Layout, Schema, SinkError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const NOT_BEGUN: SinkError = SinkError::Misused("a chain is opened before the run begins");
 
 /// The states of a run's chains, for sinks that keep something in memory.
 #[derive(Debug)]
@@ -24,10 +26,17 @@ impl<T> PerChain<T> {
     /// Lends the state of one chain until the returned value is dropped, also by an error or a panic.
     pub(crate) fn lend(&self, chain: usize) -> Result<Lent<'_, T>, SinkError> {
         let mut guard = self.lock();
-        let (_, states) = guard.as_mut().ok_or(SinkError::Misused("a chain is opened before the run begins"))?;
+        let (_, states) = guard.as_mut().ok_or(NOT_BEGUN)?;
         let slot = states.get_mut(chain).ok_or(SinkError::Misused("a chain is opened that the run does not have"))?;
         let state = slot.take().ok_or(SinkError::Misused("a chain is opened that has a writer already"))?;
         Ok(Lent { states: self, chain, state: Some(state) })
+    }
+
+    /// The layout of the run.
+    pub(crate) fn layout(&self) -> Result<Arc<Layout>, SinkError> {
+        let guard = self.lock();
+        let (schema, _) = guard.as_ref().ok_or(NOT_BEGUN)?;
+        Ok(Arc::clone(&schema.layout))
     }
 
     /// What was planned and the states, if a run was started.
