@@ -5,10 +5,12 @@
 mod bayesian_network;
 mod capabilities;
 mod data;
+mod gradient_check;
 mod likelihood;
 mod log_density;
 mod network;
 mod posterior;
+mod predict;
 mod prior;
 mod rng;
 
@@ -18,9 +20,11 @@ pub use capabilities::{
     MissingCapability, NetworkOutputs, OutputEvaluator, PointwiseLogLikelihood, PriorDraws,
 };
 pub use data::{DataError, Dataset, Standardization};
+pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
 pub use likelihood::{Bernoulli, Categorical, Gaussian, Likelihood, LikelihoodParameter, Noise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkError};
 pub use posterior::{LabelError, Labelled, Posterior};
+pub use predict::{PredictOptions, predict};
 pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Scale};
 pub use rng::{ChainRng, Purpose, stream};
