@@ -1,5 +1,7 @@
 //! Join a network, a likelihood, a prior and data to a posterior.
 
+mod curvature;
+mod minibatch;
 mod outputs;
 mod plain_evaluator;
 mod pointwise;
@@ -300,7 +302,14 @@ impl Posterior for BayesianNetwork {
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities { pointwise: Some(self), prior: Some(self), outputs: Some(self), ..Capabilities::default() }
+        Capabilities {
+            minibatch: Some(self),
+            pointwise: Some(self),
+            prior: Some(self),
+            outputs: Some(self),
+            curvature: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
