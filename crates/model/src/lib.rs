@@ -7,11 +7,13 @@ mod bayesian_network;
 pub mod bench_support;
 mod capabilities;
 mod data;
+mod gradient_check;
 mod likelihood;
 mod likelihood_block;
 mod log_density;
 mod network;
 mod posterior;
+mod predict;
 mod prior;
 mod rng;
 mod simd;
@@ -22,9 +24,11 @@ pub use capabilities::{
     MissingCapability, NetworkOutputs, OutputEvaluator, PointwiseLogLikelihood, PriorDraws,
 };
 pub use data::{DataError, Dataset, Standardization};
+pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
 pub use likelihood::{Bernoulli, Categorical, Gaussian, Likelihood, LikelihoodParameter, Noise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkError};
 pub use posterior::{LabelError, Labelled, Posterior};
+pub use predict::{PredictOptions, predict};
 pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Scale};
 pub use rng::{ChainRng, Purpose, stream};

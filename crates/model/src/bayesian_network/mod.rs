@@ -1,12 +1,17 @@
 //! Join a network, a likelihood, a prior and data to a posterior.
 
+mod curvature;
+mod minibatch;
+mod outputs;
 mod plain_evaluator;
+mod pointwise;
+mod predictions;
 
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
-    BoundPrior, ChainRng, DataError, Dataset, Likelihood, LikelihoodParameter, LogDensity, Network, NetworkError, Posterior,
-    Prior, PriorDraws, Standardization,
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
+    NetworkError, Posterior, Prior, PriorDraws, Standardization,
 };
 use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
 use nalgebra::DMatrix;
@@ -108,6 +113,20 @@ pub enum ModelError {
         /// Outputs of the network.
         found: usize,
     },
+    /// Draws have another number of coordinates than the model.
+    #[error("the draws have {draws} coordinates and the model {model}; predict with the model that was sampled")]
+    DrawDimension {
+        /// Coordinates of the draws.
+        draws: usize,
+        /// Coordinates of the model.
+        model: usize,
+    },
+    /// There is no draw to predict with.
+    #[error("there are no draws to predict with; every chain is empty")]
+    NoDraws,
+    /// The model could not be evaluated.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
 }
 
 /// Whether a [`BayesianNetwork`] standardises its data.
@@ -283,7 +302,14 @@ impl Posterior for BayesianNetwork {
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities { prior: Some(self), ..Capabilities::default() }
+        Capabilities {
+            minibatch: Some(self),
+            pointwise: Some(self),
+            prior: Some(self),
+            outputs: Some(self),
+            curvature: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
