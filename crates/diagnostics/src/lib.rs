@@ -1,1 +1,3 @@
 //! May I believe it: convergence diagnostics, summaries, calibration, comparison and plots.
+
+pub mod plots;
