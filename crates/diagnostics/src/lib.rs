@@ -11,6 +11,7 @@ mod ess;
 mod functions;
 mod mcse;
 mod nested_rhat;
+pub mod plots;
 mod predictions_check;
 mod provenance;
 mod quantiles;
