@@ -47,7 +47,9 @@ fn main() -> ExitCode {
         Some("check") => (CHECK, true),
         Some("verify") => (VERIFY, false),
         _ => {
-            eprintln!("usage: cargo xtask check    format, lints, documentation, tests\n       cargo xtask verify   every statistical proof, then a table");
+            eprintln!(
+                "usage: cargo xtask check    format, lints, documentation, tests\n       cargo xtask verify   every statistical proof, then a table"
+            );
             return ExitCode::FAILURE;
         }
     };

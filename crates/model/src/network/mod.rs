@@ -10,7 +10,6 @@ mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
-pub(crate) use block::PackedRows;
 pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
 pub(crate) use nonlinearity::Nonlinearity;
 pub(crate) use plain::PlainNetwork;
