@@ -112,11 +112,12 @@ pub(super) fn surround<DB: DrawingBackend>(
         top += 20.0;
     }
     legend.draw(canvas, (MARGIN, top), width)?;
-    top += legend.height(canvas, width);
+    let height = legend.height(canvas, width);
+    top += if height > 0.0 { height + 5.0 } else { 0.0 };
     let mut bottom = canvas.height() - MARGIN;
     if !caveat.is_empty() {
         let font = Font::new(SMALL_SIZE, WARNING);
-        let lines = canvas.wrapped(caveat, width, font);
+        let lines: Vec<String> = caveat.lines().flat_map(|line| canvas.wrapped(line, width, font)).collect();
         bottom -= 15.0 * lines.len() as f64;
         for (i, line) in lines.iter().enumerate() {
             canvas.text(line, (MARGIN, bottom + 8.0 + 15.0 * i as f64), Anchor::Left, font)?;

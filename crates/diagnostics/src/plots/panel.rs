@@ -151,7 +151,7 @@ impl Panel {
         let font = Font::new(LABEL_SIZE, INK);
         if !axes.x_label.is_empty() {
             let below = if axes.x_ticks { TICK_SPACE } else { 4.0 };
-            let label = canvas.shortened(axes.x_label, self.right - self.left + 20.0, font);
+            let label = canvas.shortened(axes.x_label, self.right - self.left, font);
             canvas.text(&label, ((self.left + self.right) / 2.0, self.bottom + below + 8.0), Anchor::Middle, font)?;
         }
         if !axes.y_label.is_empty() {
