@@ -3,6 +3,8 @@
 mod block;
 mod dense;
 mod fused;
+#[cfg(test)]
+mod fused_tests;
 mod nonlinearity;
 
 pub(crate) use block::PackedRows;

@@ -195,13 +195,6 @@ pub(crate) fn log_at_least_one<L: Lanes>(l: L, x: L::V) -> L::V {
     l.select_less(x, l.splat(L::E::INFINITY), value, x)
 }
 
-/// log(1 + exp(x)).
-#[inline(always)]
-pub(crate) fn softplus<L: Lanes>(l: L, x: L::V) -> L::V {
-    let small = exp(l, l.neg(l.abs(x)));
-    l.add(l.at_least(x, l.splat(L::E::ZERO)), log1p_unit(l, small))
-}
-
 /// log(1 + exp(x)) and its slope, the logistic function.
 #[inline(always)]
 pub(crate) fn softplus_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
