@@ -69,15 +69,18 @@ fn map<E: Real>(arch: Arch, function: Function, xs: &[E]) -> Vec<E> {
 fn reference(function: Function, x: f64) -> f64 {
     let small = (-x.abs()).exp();
     let lower = small / (1.0 + small);
-    let logistic = if x < 0.0 { lower } else { 1.0 / (1.0 + small) };
+    let upper = 1.0 / (1.0 + small);
+    let (logistic, complement) = if x < 0.0 { (lower, upper) } else { (upper, lower) };
     match function {
         Exp => x.exp(),
         Tanh => x.tanh(),
         Sigmoid | SoftplusSlope => logistic,
         Softplus => x.max(0.0) + small.ln_1p(),
         Log => x.ln(),
+        // exp(x) itself is subnormal here, its product with x is not.
+        Silu if x < -700.0 => (x * (0.5 * x).exp()) * (0.5 * x).exp(),
         Silu => x * logistic,
-        SiluSlope => logistic * (1.0 + x * (1.0 - logistic)),
+        SiluSlope => logistic * (1.0 + x * complement),
         Gelu | GeluSlope => map(Arch::new(), function, &[x])[0],
     }
 }
@@ -87,7 +90,7 @@ fn ulps(found: f64, expected: f64, digits: i32, smallest: f64) -> f64 {
     if found == expected || (found.is_nan() && expected.is_nan()) {
         return 0.0;
     }
-    let unit = 2.0_f64.powi(expected.abs().log2().floor() as i32 - digits).max(smallest);
+    let unit = (expected.abs().log2().floor() - f64::from(digits)).exp2().max(smallest);
     (found - expected).abs() / unit
 }
 
