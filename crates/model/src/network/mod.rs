@@ -4,6 +4,8 @@ mod activation;
 mod block;
 mod dense;
 mod fused;
+#[cfg(test)]
+mod fused_tests;
 mod nonlinearity;
 mod plain;
 mod spec;
