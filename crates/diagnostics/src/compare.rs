@@ -139,8 +139,18 @@ pub fn compare(entries: &[Entry<'_>]) -> Result<Comparison, CompareError> {
 }
 
 /// Columns after the name that real targets and classes share.
-const SHARED: [&str; 10] =
-    ["log density", "± se", "difference", "± se", "gradients", "seconds", "draws", "method", "exact", "caveat"];
+const SHARED: [&str; 10] = [
+    "log density",
+    "log density se",
+    "difference",
+    "difference se",
+    "gradients",
+    "seconds",
+    "draws",
+    "method",
+    "exact",
+    "caveat",
+];
 
 impl Comparison {
     /// One row an entry.
