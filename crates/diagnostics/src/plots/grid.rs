@@ -22,8 +22,6 @@ pub(super) struct Grid<'a> {
     pub x: (f64, f64),
     /// Range of the shared vertical axis.
     pub y: (f64, f64),
-    /// Whether panels are square.
-    pub square: bool,
 }
 
 /// Where a panel is, and which of its axes are labelled.
@@ -72,7 +70,7 @@ impl Grid<'_> {
             let (column, row) = (i % columns, i / columns);
             let panel_left = left + column as f64 * width;
             let panel_top = top + row as f64 * height + title_space;
-            let mut panel = Panel {
+            let panel = Panel {
                 left: panel_left,
                 right: panel_left + width - GAP,
                 top: panel_top,
@@ -80,11 +78,6 @@ impl Grid<'_> {
                 x,
                 y,
             };
-            if self.square {
-                let side = (panel.right - panel.left).min(panel.bottom - panel.top);
-                panel.right = panel.left + side;
-                panel.bottom = panel.top + side;
-            }
             let panel = panel.check(canvas)?;
             let mut line = panel.top - title_space + TITLE_LINE / 2.0;
             let room = panel.right - panel.left;
@@ -101,6 +94,28 @@ impl Grid<'_> {
         };
         self.titles.iter().zip(&seconds).enumerate().map(place).collect()
     }
+}
+
+/// Panels beside each other between `top` and `bottom`, each with its own ranges (x, y), axes and labels.
+pub(super) fn beside<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    (top, bottom): (f64, f64),
+    ranges: &[((f64, f64), (f64, f64))],
+    square: bool,
+) -> Result<Vec<Panel>, PlotError> {
+    let width = (canvas.width() - 2.0 * MARGIN) / ranges.len().max(1) as f64;
+    let bottom = bottom - TICK_SPACE - LABEL_SPACE;
+    let place = |(i, &(x, y)): (usize, &((f64, f64), (f64, f64)))| {
+        let edge = MARGIN + i as f64 * width;
+        let mut panel = Panel { left: edge, top: top + 6.0, right: edge + width - 12.0, bottom, x, y };
+        panel.left = edge + LABEL_SPACE + panel.y_tick_space(canvas);
+        if square {
+            let side = (panel.right - panel.left).min(panel.bottom - panel.top);
+            (panel.right, panel.bottom) = (panel.left + side, panel.top + side);
+        }
+        panel.check(canvas)
+    };
+    ranges.iter().enumerate().map(place).collect()
 }
 
 /// The caveats of several methods, a line each; one line without names if they all say the same.

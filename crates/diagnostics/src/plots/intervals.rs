@@ -194,7 +194,6 @@ impl Plot for PredictiveIntervals {
             titles: self.panels.iter().map(|p| (p.title.as_str(), p.summary())).collect(),
             x: (-0.5, longest as f64 - 0.5),
             y: widen(range(targets().flat_map(|t| [t.lower, t.upper, t.observed, t.predicted])), 0.03),
-            square: false,
         };
         let columns = self.panels.len().min(4) as f64;
         // At least two units a target, so that bars stay apart.
