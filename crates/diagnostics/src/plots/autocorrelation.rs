@@ -5,7 +5,7 @@ use super::density::mean_and_sd;
 use super::grid::Grid;
 use super::legend::Swatch;
 use super::panel::Axes;
-use super::quantity::{join_caveats, range};
+use super::quantity::{join_caveats, range, widen};
 use super::style::{INK, REFERENCE, count, series_color};
 use super::trace::chain_legend;
 use super::{Plot, PlotError, Quantity};
@@ -119,7 +119,7 @@ impl Plot for AutocorrelationPlot {
         let (low, _) = range(values().flatten().copied().chain([-widest]));
         let grid = Grid {
             titles: self.panels.iter().map(|p| (p.name.as_str(), p.note())).collect(),
-            x: (0.0, (lags.max(2) - 1) as f64),
+            x: widen((0.0, (lags.max(2) - 1) as f64), 0.02),
             y: (1.08 * low, 1.05),
         };
         for (shown, cell) in self.panels.iter().zip(grid.cells(canvas, &legend, &self.caveat)?) {

@@ -118,15 +118,16 @@ impl CoveragePlot {
 
 impl Plot for CoveragePlot {
     fn size(&self) -> (u32, u32) {
-        (840, 440 + 16 * self.curves.len() as u32)
+        size(self.curves.iter().map(|c| c.caveat.as_str()))
     }
 
     fn paint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Result<(), PlotError> {
         let mut legend = Legend::default();
         for (i, curve) in self.curves.iter().enumerate() {
-            let text = format!("{}: mean error of coverage {:.3}", curve.title, curve.error());
+            let text = format!("{}: error {:.3}", curve.title, curve.error());
             legend.push(Swatch::Line(Stroke::new(series_color(i), 1.8)), text);
         }
+        legend.note("error: mean distance of coverage from probability");
         let fewest = self.curves.iter().map(|c| c.num_targets).min().unwrap_or(1);
         legend.push(Swatch::Area(REFERENCE, 0.3), format!("95 % if calibrated, {} targets", count(fewest)));
         let caveat = caveat_lines(self.curves.iter().map(|c| (c.title.as_str(), c.caveat.as_str())));
@@ -156,6 +157,12 @@ impl Plot for CoveragePlot {
         left.axes(canvas, Axes { x_label: "probability of the central interval", y_label: "share of targets inside", ..axes })?;
         right.axes(canvas, Axes { x_label: "PIT", y_label: "ECDF of PIT − uniform", ..axes })
     }
+}
+
+/// Natural size of two square panels with a legend above and caveats below.
+fn size<'a>(caveats: impl ExactSizeIterator<Item = &'a str>) -> (u32, u32) {
+    let legend_rows = caveats.len().div_ceil(3) as u32 + 1;
+    (840, 410 + 17 * legend_rows + 15 * caveats.filter(|c| !c.is_empty()).count() as u32)
 }
 
 /// Reliability of class probabilities: how often what is predicted with a probability happens.
@@ -271,8 +278,13 @@ impl ReliabilityCurve {
     /// Expected calibration error: mean distance of share and probability, weighted by count.
     #[must_use]
     pub fn expected_calibration_error(&self) -> f64 {
+        self.weights().map(|(bin, weight)| weight * (bin.share - bin.probability).abs()).sum()
+    }
+
+    /// Every bin with its share of the predictions.
+    fn weights(&self) -> impl Iterator<Item = (&ReliabilityBin, f64)> {
         let total: usize = self.bins.iter().map(|bin| bin.count).sum();
-        self.bins.iter().map(|bin| bin.count as f64 * (bin.share - bin.probability).abs()).sum::<f64>() / total as f64
+        self.bins.iter().map(move |bin| (bin, bin.count as f64 / total as f64))
     }
 }
 
@@ -298,8 +310,7 @@ impl ReliabilityPlot {
 
     fn paint_counts<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, panel: Panel) -> Result<(), PlotError> {
         for (i, curve) in self.curves.iter().enumerate() {
-            let total: usize = curve.bins.iter().map(|bin| bin.count).sum();
-            let points: Vec<_> = curve.bins.iter().map(|bin| (bin.probability, bin.count as f64 / total as f64)).collect();
+            let points: Vec<_> = curve.weights().map(|(bin, weight)| (bin.probability, weight)).collect();
             for &(x, y) in &points {
                 canvas.dot(panel.place(x, y), 2.4, Stroke::new(series_color(i), 1.0), true)?;
             }
@@ -311,7 +322,7 @@ impl ReliabilityPlot {
 
 impl Plot for ReliabilityPlot {
     fn size(&self) -> (u32, u32) {
-        (840, 440 + 16 * self.curves.len() as u32)
+        size(self.curves.iter().map(|c| c.caveat.as_str()))
     }
 
     fn paint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Result<(), PlotError> {
@@ -327,7 +338,8 @@ impl Plot for ReliabilityPlot {
         let probabilities = self.curves.iter().flat_map(|c| c.bins.iter().map(|bin| bin.probability));
         let low = if top_label { (range(probabilities).0 * BINS as f64).floor() / BINS as f64 } else { 0.0 };
         let x = (low.min(0.9), 1.0);
-        let panels = beside(canvas, edges, &[(x, (0.0, 1.0)), (x, (0.0, 1.0))], true)?;
+        let largest = self.curves.iter().flat_map(ReliabilityCurve::weights).map(|(_, weight)| weight).fold(0.0, f64::max);
+        let panels = beside(canvas, edges, &[(x, (0.0, 1.0)), (x, (0.0, 1.08 * largest))], true)?;
         let [panel, counts] = panels[..] else { return Ok(()) };
         panel.line(canvas, [(x.0, x.0), (1.0, 1.0)], Stroke::new(INK, 0.8).dashed())?;
         for (i, curve) in self.curves.iter().enumerate() {
@@ -367,7 +379,7 @@ mod tests {
         assert!((wrong.coverage[90] - 0.45).abs() < 0.03);
         assert!(wrong.coverage.is_sorted() && wrong.coverage[100] == 1.0 && right.distribution[100] == 1.0);
         let plot = CoveragePlot::new(vec![right, wrong]).unwrap();
-        assert!(plot.svg(plot.size()).unwrap().contains("narrow: mean error"));
+        assert!(plot.svg(plot.size()).unwrap().contains("narrow: error"));
     }
 
     #[test]

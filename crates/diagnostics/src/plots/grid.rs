@@ -3,7 +3,7 @@
 use super::PlotError;
 use super::canvas::{Anchor, Canvas, Font};
 use super::legend::{Legend, surround};
-use super::panel::{LABEL_SPACE, Panel, TICK_SPACE};
+use super::panel::{LABEL_SPACE, OVERHANG, Panel, TICK_SPACE};
 use super::style::{INK, LABEL_SIZE, MARGIN, SMALL_SIZE, SOFT_INK};
 use plotters::prelude::DrawingBackend;
 
@@ -12,11 +12,11 @@ const COLUMNS: usize = 4;
 /// Height of a line of a title.
 const TITLE_LINE: f64 = 16.0;
 /// Space between panels.
-const GAP: f64 = 14.0;
+const GAP: f64 = 2.0 * OVERHANG;
 
 /// Panels of one kind, one a method.
 pub(super) struct Grid<'a> {
-    /// Title and second line of every panel; a line that is empty everywhere takes no room.
+    /// Title and further lines of every panel; a line that is empty everywhere takes no room.
     pub titles: Vec<(&'a str, String)>,
     /// Ranges of the data, the same for all panels.
     pub x: (f64, f64),
@@ -63,7 +63,11 @@ impl Grid<'_> {
         let left = MARGIN + LABEL_SPACE + tall.y_tick_space(canvas);
         let width = (canvas.width() - MARGIN - 6.0 - left + GAP) / columns as f64;
         let font = Font::new(SMALL_SIZE, SOFT_INK);
-        let seconds: Vec<Vec<String>> = self.titles.iter().map(|t| canvas.wrapped(&t.1, width - 4.0, font)).collect();
+        let seconds: Vec<Vec<String>> = self
+            .titles
+            .iter()
+            .map(|t| t.1.lines().flat_map(|line| canvas.wrapped(line, width - 4.0, font)).collect())
+            .collect();
         let lines = seconds.iter().map(Vec::len).max().unwrap_or(0) + usize::from(has_title);
         let title_space = TITLE_LINE * lines as f64 + 8.0;
         let place = |(i, (title, second)): (usize, (&(&str, String), &Vec<String>))| {
@@ -107,15 +111,17 @@ pub(super) fn beside<DB: DrawingBackend>(
     let bottom = bottom - TICK_SPACE - LABEL_SPACE;
     let place = |(i, &(x, y)): (usize, &((f64, f64), (f64, f64)))| {
         let edge = MARGIN + i as f64 * width;
-        let mut panel = Panel { left: edge, top: top + 6.0, right: edge + width - 12.0, bottom, x, y };
-        panel.left = edge + LABEL_SPACE + panel.y_tick_space(canvas);
-        if square {
-            let side = (panel.right - panel.left).min(panel.bottom - panel.top);
+        let panel = Panel { left: edge, top: top + 6.0, right: edge + width - OVERHANG, bottom, x, y };
+        Panel { left: edge + LABEL_SPACE + panel.y_tick_space(canvas), ..panel }
+    };
+    let mut panels: Vec<Panel> = ranges.iter().enumerate().map(place).collect();
+    if square {
+        let side = panels.iter().map(|p| (p.right - p.left).min(p.bottom - p.top)).fold(f64::INFINITY, f64::min);
+        for panel in &mut panels {
             (panel.right, panel.bottom) = (panel.left + side, panel.top + side);
         }
-        panel.check(canvas)
-    };
-    ranges.iter().enumerate().map(place).collect()
+    }
+    panels.into_iter().map(|panel| panel.check(canvas)).collect()
 }
 
 /// The caveats of several methods, a line each; one line without names if they all say the same.

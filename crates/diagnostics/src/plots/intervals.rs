@@ -104,7 +104,7 @@ impl IntervalsPanel {
 
     fn summary(&self) -> String {
         format!(
-            "holds {} % ({} of {}), mean width {}",
+            "holds {} % ({} of {})\nmean width {}",
             number(100.0 * self.coverage(), 3),
             count(self.held()),
             count(self.targets.len()),
@@ -182,9 +182,7 @@ impl PredictiveIntervals {
 
 impl Plot for PredictiveIntervals {
     fn size(&self) -> (u32, u32) {
-        // The second line of the titles, with the coverage, wants wide panels.
-        let (width, height) = Grid::size(self.panels.len());
-        (width + 60 * self.panels.len().min(4) as u32, height)
+        Grid::size(self.panels.len())
     }
 
     fn paint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Result<(), PlotError> {
@@ -201,7 +199,7 @@ impl Plot for PredictiveIntervals {
         let level = self.panels.iter().map(|p| p.level).fold(0.0, f64::max);
         let mut legend = Legend::default();
         legend.push(Swatch::Area(BLUE, 0.35), format!("{} % predictive interval", number(100.0 * level, 3)));
-        legend.push(Swatch::Line(Stroke::new(BLUE, 1.4)), "predicted mean");
+        legend.push(Swatch::Line(Stroke::new(BLUE, 1.4)), "predicted mean, in whose order the targets stand");
         legend.push(Swatch::Dot(INK, true), "target inside");
         legend.push(Swatch::Dot(WARNING, false), "target outside");
         if step > 1 {
@@ -224,7 +222,7 @@ impl Plot for PredictiveIntervals {
                     canvas.dot(place, 2.4, Stroke::new(WARNING, 1.3), false)?;
                 }
             }
-            let x_label = if cell.lowest { "targets sorted by prediction" } else { "" };
+            let x_label = if cell.lowest { "sorted targets" } else { "" };
             let y_label = if cell.first { self.y_label.as_str() } else { "" };
             panel.axes(
                 canvas,

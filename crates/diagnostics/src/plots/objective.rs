@@ -15,6 +15,9 @@ use serde::Serialize;
 /// Stretches into which a series is cut before the extremes of each are drawn.
 const COLUMNS: usize = 500;
 
+/// Stretches over which a noisy objective is averaged.
+const AVERAGES: usize = 100;
+
 /// Objectives of several methods against gradient evaluations.
 ///
 /// The left panel shows the whole run, the right one only the range of values that the second halves of the runs have: what
@@ -44,6 +47,8 @@ pub struct ObjectiveSeries {
     pub gradients: Vec<u64>,
     /// The objective there.
     pub values: Vec<f64>,
+    /// Means of gradient evaluations and objective over a hundred stretches of the run; empty for runs of fewer than 400 values.
+    pub averages: Vec<(f64, f64)>,
     /// How many values were NaN or infinite and are not drawn.
     pub not_finite: usize,
     /// What must be said of a method that is not exact; empty for exact ones.
@@ -70,6 +75,7 @@ impl ObjectiveSeries {
             title,
             gradients: thin.index.iter().map(|&i| finite[i].0).collect(),
             values: thin.value,
+            averages: averages(&finite),
             not_finite: points.len() - finite.len(),
             caveat: String::new(),
         })
@@ -93,6 +99,19 @@ impl ObjectiveSeries {
         let middle = self.gradients.last().map_or(0.0, |last| *last as f64 / 2.0);
         self.points().filter(move |point| point.0 >= middle).map(|point| point.1)
     }
+}
+
+/// Means over equal stretches; empty where stretches would be short.
+fn averages(points: &[(u64, f64)]) -> Vec<(f64, f64)> {
+    if points.len() < 4 * AVERAGES {
+        return Vec::new();
+    }
+    let mean = |stretch: usize| {
+        let inside = &points[stretch * points.len() / AVERAGES..(stretch + 1) * points.len() / AVERAGES];
+        let n = inside.len() as f64;
+        (inside.iter().map(|p| p.0 as f64).sum::<f64>() / n, inside.iter().map(|p| p.1 / n).sum())
+    };
+    (0..AVERAGES).map(mean).collect()
 }
 
 impl ObjectivePlot {
@@ -122,6 +141,9 @@ impl Plot for ObjectivePlot {
             };
             legend.push(Swatch::Line(Stroke::new(series_color(i), 1.8)), format!("{}{left_out}", series.title));
         }
+        if self.series.iter().any(|s| !s.averages.is_empty()) {
+            legend.note("strong lines: averages over a hundredth of the run");
+        }
         let caveat = caveat_lines(self.series.iter().map(|s| (s.title.as_str(), s.caveat.as_str())));
         let edges = surround(canvas, "", &legend, &caveat)?;
         let all = || self.series.iter().flat_map(ObjectiveSeries::points);
@@ -132,8 +154,12 @@ impl Plot for ObjectivePlot {
         let panels = beside(canvas, edges, &[(x, whole), (x, late)], false)?;
         let labels = [self.y_label.clone(), format!("{}, second half", self.y_label)];
         for (panel, y_label) in panels.iter().zip(&labels) {
+            let axes =
+                Axes { x_label: "gradient evaluations", y_label, x_ticks: true, y_ticks: true, grid: true, ..Axes::default() };
+            panel.axes(canvas, axes)?;
             for (i, series) in self.series.iter().enumerate() {
-                panel.line(canvas, series.points(), Stroke::new(series_color(i), 1.3).opacity(0.9))?;
+                let (width, opacity) = if series.averages.is_empty() { (1.4, 0.9) } else { (0.8, 0.3) };
+                panel.line(canvas, series.points(), Stroke::new(series_color(i), width).opacity(opacity))?;
                 if let [only] = series.points().collect::<Vec<_>>()[..] {
                     canvas.dot(panel.place(only.0, only.1), 2.5, Stroke::new(series_color(i), 1.0), true)?;
                 }
@@ -159,7 +185,8 @@ mod tests {
         let points: Vec<(u64, f64)> = (0..100_000).map(|i| (10 * i, value(i))).collect();
         let series = ObjectiveSeries::new("VI", &points).unwrap();
         assert_eq!(series.not_finite, 1);
-        assert!(series.values.len() <= 1000);
+        assert!(series.values.len() <= 1000 && series.averages.len() == 100);
+        assert!((series.averages[99].1 + 310.0).abs() < 1.0, "{:?}", series.averages[99]);
         assert_eq!(series.values[0], points[0].1, "the lowest value is kept");
         let plot = ObjectivePlot::new(vec![series], "ELBO in nats").unwrap();
         let svg = plot.svg(plot.size()).unwrap();
