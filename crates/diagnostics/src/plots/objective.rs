@@ -164,9 +164,9 @@ impl Plot for ObjectivePlot {
                     canvas.dot(panel.place(only.0, only.1), 2.5, Stroke::new(series_color(i), 1.0), true)?;
                 }
             }
-            let axes =
-                Axes { x_label: "gradient evaluations", y_label, x_ticks: true, y_ticks: true, grid: true, ..Axes::default() };
-            panel.axes(canvas, axes)?;
+            for (i, series) in self.series.iter().enumerate() {
+                panel.line(canvas, series.averages.iter().copied(), Stroke::new(series_color(i), 1.8))?;
+            }
         }
         Ok(())
     }
