@@ -27,6 +27,7 @@ mod adam;
 mod diagonal_normal;
 mod ensemble;
 mod error;
+mod lbfgs;
 mod log_joint;
 mod map;
 mod mean_field;
