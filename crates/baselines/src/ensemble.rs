@@ -2,10 +2,9 @@
 
 use crate::error::check_count;
 use crate::map::{Failure, Optimum, optimise};
-use crate::{FitError, FitObserver, Map, Silent};
+use crate::{FitError, FitObserver, Map, Silent, parallel};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
 use ergodic_model::Posterior;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -79,13 +78,8 @@ pub fn deep_ensemble_observed(
 ) -> Result<Draws, FitError> {
     settings.validate()?;
     let start = Instant::now();
-    let threads = settings.threads.unwrap_or(0);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| FitError::Threads { threads, message: error.to_string() })?;
     let fit = |member| optimise(posterior, &settings.map, member, observer);
-    let members: Vec<Result<Optimum, Failure>> = pool.install(|| (0..settings.members).into_par_iter().map(fit).collect());
+    let members = parallel::run(settings.members, settings.threads, fit)?;
     let mut draws = join(posterior, settings, members)?;
     draws.report.seconds = start.elapsed().as_secs_f64();
     Ok(draws)

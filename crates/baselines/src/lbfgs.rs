@@ -154,7 +154,7 @@ mod tests {
 
     /// Climbs until nothing rises; the position, the value and the evaluations it took.
     fn top(posterior: &dyn Posterior, start: &[f64], iterations: usize) -> (Vec<f64>, f64, u64) {
-        let mut joint = LogJoint::new(posterior, None, "test", 0, 0).unwrap();
+        let mut joint = LogJoint::full(posterior);
         let mut gradient = vec![0.0; start.len()];
         let value = joint.evaluate(start, &mut gradient).unwrap();
         let mut climb = Lbfgs::new(start.to_vec(), value, gradient);

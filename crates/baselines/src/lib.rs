@@ -32,6 +32,7 @@ mod log_joint;
 mod map;
 mod mean_field;
 mod observer;
+mod parallel;
 
 pub use adam::Schedule;
 pub use diagonal_normal::DiagonalNormal;

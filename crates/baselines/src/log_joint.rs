@@ -39,7 +39,7 @@ impl<'a> LogJoint<'a> {
         member: usize,
     ) -> Result<Self, FitError> {
         let Some(size) = batch_size else {
-            return Ok(Self::Full { evaluator: posterior.evaluator(), evaluations: 0 });
+            return Ok(Self::full(posterior));
         };
         let Some(minibatch) = posterior.capabilities().minibatch else {
             return Err(MissingCapability { method, capability: "MinibatchGradient" }.into());
@@ -57,6 +57,11 @@ impl<'a> LogJoint<'a> {
             rng: stream(seed, member, Purpose::Minibatch),
             rows_seen: 0,
         })))
+    }
+
+    /// The log joint of `posterior` over all rows.
+    pub(crate) fn full(posterior: &'a dyn Posterior) -> Self {
+        Self::Full { evaluator: posterior.evaluator(), evaluations: 0 }
     }
 
     /// Whether values are exact.

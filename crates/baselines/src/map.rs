@@ -168,7 +168,7 @@ fn largest(gradient: &[f64]) -> f64 {
 pub(crate) struct Failure {
     pub(crate) error: FitError,
     pub(crate) gradients: u64,
-    seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Failure {
