@@ -1,7 +1,7 @@
 //! Optimise several members from starts of their own: a deep ensemble (Lakshminarayanan et al. 2017).
 
-use crate::error::check_count;
-use crate::map::{Failure, Optimum, optimise};
+use crate::error::{check_count, check_dimension};
+use crate::optimise::{Failure, Optimum, optimise};
 use crate::{FitError, FitObserver, Map, Silent, parallel};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
 use ergodic_model::Posterior;
@@ -77,6 +77,7 @@ pub fn deep_ensemble_observed(
     observer: &dyn FitObserver,
 ) -> Result<Draws, FitError> {
     settings.validate()?;
+    check_dimension(posterior)?;
     let start = Instant::now();
     let fit = |member| optimise(posterior, &settings.map, member, observer);
     let members = parallel::run(settings.members, settings.threads, fit)?;
@@ -108,10 +109,9 @@ fn join(posterior: &dyn Posterior, settings: &DeepEnsemble, members: Vec<Result<
                 }
             }
             // What is wrong with every member is wrong with the call.
-            Err(Failure {
-                error: error @ (FitError::Settings { .. } | FitError::MissingCapability(_) | FitError::NoCoordinates),
-                ..
-            }) => return Err(error),
+            Err(Failure { error: error @ (FitError::Settings { .. } | FitError::MissingCapability(_)), .. }) => {
+                return Err(error);
+            }
             Err(failure) => {
                 report.chains.push(failure.report());
                 report.warnings.push(format!("member {member} failed and is missing: {}", failure.error));

@@ -7,7 +7,8 @@ mod settings;
 
 pub use settings::{Annealing, Estimator, MeanField, Start};
 
-use crate::map::Failure;
+use crate::error::check_dimension;
+use crate::optimise::Failure;
 use crate::{DiagonalNormal, FitError, FitObserver, Silent, parallel};
 use climb::{Fitted, fit_from};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
@@ -89,9 +90,7 @@ pub fn mean_field_observed(
 ) -> Result<MeanFieldFit, FitError> {
     settings.validate()?;
     let begin = Instant::now();
-    if posterior.layout().dim() == 0 {
-        return Err(FitError::NoCoordinates);
-    }
+    check_dimension(posterior)?;
     let mut used = settings.clone();
     let (estimator, draws_per_step) = estimator::resolve(posterior, settings)?;
     (used.estimator, used.draws_per_step) = (estimator, Some(draws_per_step));

@@ -94,8 +94,24 @@ fn errors_name_what_is_wrong() {
     assert!(matches!(&error, FitError::NoInitialPosition { problem, .. } if problem.contains("x[1]")), "{error}");
     let empty = density(0, |_: &[f64], _: &mut [f64]| 0.0);
     assert_eq!(map(&empty, &Map::default()).unwrap_err(), FitError::NoCoordinates);
+    for error in [map(&Misnamed, &Map::default()), deep_ensemble(&Misnamed, &DeepEnsemble::default())] {
+        assert_eq!(error.unwrap_err(), FitError::Dimension { layout: 2, density: 3 });
+    }
     assert!(deep_ensemble(&normal, &DeepEnsemble { members: 0, ..DeepEnsemble::default() }).is_err());
     assert!(deep_ensemble(&normal, &DeepEnsemble { threads: Some(0), ..DeepEnsemble::default() }).is_err());
+}
+
+/// Names two of its three coordinates.
+struct Misnamed;
+
+impl Posterior for Misnamed {
+    fn layout(&self) -> Layout {
+        Layout::flat(2)
+    }
+
+    fn evaluator(&self) -> Box<dyn LogDensity + Send + '_> {
+        Box::new(Valley { fails_below: 0.0 })
+    }
 }
 
 /// Modes at −2 and 2 in each coordinate; evaluations fail where the first coordinate starts below `fails_below`.
