@@ -3,16 +3,20 @@
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
 mod bayesian_network;
+#[doc(hidden)]
+pub mod bench_support;
 mod capabilities;
 mod data;
 mod gradient_check;
 mod likelihood;
+mod likelihood_block;
 mod log_density;
 mod network;
 mod posterior;
 mod predict;
 mod prior;
 mod rng;
+mod simd;
 
 pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{

@@ -1,10 +1,17 @@
-//! Describe networks and evaluate them.
+//! Describe networks and evaluate them, row by row and in blocks of rows.
 
 mod activation;
+mod block;
+mod dense;
+mod fused;
+mod nonlinearity;
 mod plain;
 mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
+pub(crate) use block::PackedRows;
+pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use nonlinearity::Nonlinearity;
 pub(crate) use plain::PlainNetwork;
 pub use spec::{DenseLayer, Network, NetworkError};
