@@ -1,6 +1,7 @@
 //! Join a network, a likelihood, a prior and data to a posterior.
 
 mod curvature;
+mod local_reparameterization;
 mod minibatch;
 mod outputs;
 mod plain_evaluator;
@@ -308,7 +309,8 @@ impl Posterior for BayesianNetwork {
             prior: Some(self),
             outputs: Some(self),
             curvature: Some(self),
-            ..Capabilities::default()
+            // Closed forms hold for independent normal priors alone.
+            local_reparameterization: if self.prior.is_normal() { Some(self) } else { None },
         }
     }
 }

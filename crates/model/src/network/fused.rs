@@ -339,7 +339,8 @@ fn add_block<L: Lanes>(
     for (i, layer) in layers.iter().enumerate() {
         let input = if i == 0 { inputs } else { L::vectors(buffers.values[i - 1].as_slice()) };
         let delta = L::vectors(buffers.deltas[i].as_slice());
-        let (weights, biases) = gradient[layer.weights..layer.biases + layer.outputs].split_at_mut(layer.inputs * layer.outputs);
+        let (weights, biases) =
+            gradient[layer.weights..layer.biases + layer.outputs].split_at_mut(layer.inputs * layer.outputs);
         add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
     }
 }

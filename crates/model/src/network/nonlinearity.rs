@@ -1,5 +1,7 @@
 //! Apply hidden layers' nonlinearities to panels, keeping what the backward pass needs of their slopes.
 
+use super::Activation;
+use super::activation::LEAKY_SLOPE;
 use super::dense::Quadratic;
 use crate::simd::{Lanes, Real, gelu_and_slope, sigmoid, silu_and_slope, softplus_and_slope, tanh};
 
@@ -15,6 +17,21 @@ pub(crate) enum Nonlinearity {
     Softplus,
     Gelu,
     Silu,
+}
+
+impl From<Activation> for Nonlinearity {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Identity => Self::Identity,
+            Activation::Tanh => Self::Tanh,
+            Activation::Relu => Self::Relu,
+            Activation::LeakyRelu => Self::LeakyRelu(LEAKY_SLOPE),
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::Softplus => Self::Softplus,
+            Activation::Gelu => Self::Gelu,
+            Activation::Silu => Self::Silu,
+        }
+    }
 }
 
 impl Nonlinearity {
