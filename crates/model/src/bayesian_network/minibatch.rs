@@ -1,7 +1,7 @@
 //! Compute the log likelihood of some rows and its gradient, apart from the prior.
 
 use super::BayesianNetwork;
-use super::plain_evaluator::PlainEvaluator;
+use super::gradient::RowGradient;
 use crate::{EvaluationError, MinibatchEvaluator, MinibatchGradient};
 
 impl MinibatchGradient for BayesianNetwork {
@@ -10,13 +10,13 @@ impl MinibatchGradient for BayesianNetwork {
     }
 
     fn minibatch_evaluator(&self) -> Box<dyn MinibatchEvaluator + Send + '_> {
-        Box::new(Minibatches { model: self, rows: PlainEvaluator::new(self) })
+        Box::new(Minibatches { model: self, rows: RowGradient::new(self) })
     }
 }
 
 struct Minibatches<'a> {
     model: &'a BayesianNetwork,
-    rows: PlainEvaluator<'a>,
+    rows: RowGradient<'a>,
 }
 
 impl MinibatchEvaluator for Minibatches<'_> {
@@ -27,8 +27,7 @@ impl MinibatchEvaluator for Minibatches<'_> {
         gradient: &mut [f64],
     ) -> Result<f64, EvaluationError> {
         check_rows(rows, self.model.rows.count)?;
-        gradient.fill(0.0);
-        Ok(rows.iter().map(|&row| self.rows.add_row(position, row, gradient)).sum())
+        Ok(self.rows.evaluate(self.model.network.num_weights(), position, Some(rows), gradient))
     }
 
     fn log_prior_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {

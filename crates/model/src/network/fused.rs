@@ -7,6 +7,7 @@
 use super::block::{PackedRows, padded_rows, panel_rows};
 use super::dense::{Dense, Panels, add_weight_gradient, back_propagate, forward};
 use super::nonlinearity::Nonlinearity;
+use crate::Network;
 use crate::likelihood_block::{BlockLikelihood, LikelihoodPanel, LikelihoodSum, RowScratch};
 use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
@@ -58,6 +59,15 @@ impl FusedNetwork {
             offset += inputs * outputs + outputs;
         }
         Self { layers, num_weights: offset }
+    }
+
+    /// The same for a described network.
+    pub(crate) fn of(network: &Network) -> Self {
+        let layers = network.layers();
+        let widths: Vec<usize> =
+            std::iter::once(network.num_inputs()).chain(layers.iter().map(|layer| layer.outputs)).collect();
+        let hidden = &layers[..layers.len() - 1];
+        Self::new(&widths, &hidden.iter().map(|layer| layer.activation.into()).collect::<Vec<_>>())
     }
 
     /// Number of weights and biases.

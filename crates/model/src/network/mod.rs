@@ -1,4 +1,4 @@
-//! Describe networks and evaluate them, row by row and in blocks of rows.
+//! Describe networks and evaluate them: row by row as the reference, in blocks of rows for speed.
 
 mod activation;
 mod block;

@@ -1,7 +1,6 @@
 //! Apply hidden layers' nonlinearities to panels, keeping what the backward pass needs of their slopes.
 
-use super::Activation;
-use super::activation::LEAKY_SLOPE;
+use super::activation::{Activation, LEAKY_SLOPE};
 use super::dense::Quadratic;
 use crate::simd::{Lanes, Real, gelu_and_slope, sigmoid, silu_and_slope, softplus_and_slope, tanh};
 
