@@ -1,1 +1,40 @@
 //! May I believe it: convergence diagnostics, summaries, calibration, comparison and plots.
+//!
+//! The functions at the root take the draws of one scalar, one series a chain, and return a [`Diagnostic`]: a value with the reason
+//! when there is none.
+
+mod autocorrelation;
+mod chains;
+mod diagnostic;
+mod energy;
+mod ess;
+mod functions;
+mod mcse;
+mod nested_rhat;
+pub mod plots;
+mod predictions_check;
+mod provenance;
+mod quantiles;
+mod ranks;
+mod rhat;
+mod roll_up;
+mod scalar_summary;
+mod special;
+mod summary;
+pub mod table;
+mod workspace;
+
+pub use autocorrelation::autocorrelation;
+pub use diagnostic::{Diagnostic, Interval, Status};
+pub use energy::ebfmi;
+pub use ess::{ess_basic, ess_bulk, ess_mean, ess_median, ess_quantile, ess_sd, ess_tail};
+pub use functions::{FunctionDiagnostics, FunctionRow, function_diagnostics};
+pub use mcse::{mcse_mean, mcse_median, mcse_quantile, mcse_sd};
+pub use nested_rhat::{SuperchainError, nested_rhat, nested_rhat_bulk};
+pub use predictions_check::PredictionsError;
+pub use provenance::Provenance;
+pub use quantiles::{equal_tailed_interval, highest_density_interval, quantile};
+pub use rhat::{RHAT_THRESHOLD, rhat, rhat_basic, rhat_bulk, rhat_folded, rhat_split};
+pub use roll_up::{RollUp, Worst, rhat_by_chance};
+pub use scalar_summary::{INTERVAL_PROBABILITY, ScalarSummary};
+pub use summary::{Summary, SummaryGroup, SummaryOptions, SummaryRow, summary, summary_with};

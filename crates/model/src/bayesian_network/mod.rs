@@ -1,16 +1,23 @@
 //! Join a network, a likelihood, a prior and data to a posterior.
 
+mod curvature;
+mod gradient;
+mod local_reparameterization;
+mod minibatch;
+mod outputs;
 mod plain_evaluator;
+mod pointwise;
+mod predictions;
 
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
-    BoundPrior, ChainRng, DataError, Dataset, Likelihood, LikelihoodParameter, LogDensity, Network, NetworkError, Posterior,
-    Prior, PriorDraws, Standardization,
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
+    NetworkError, Posterior, Precision, Prior, PriorDraws, Standardization,
 };
 use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
+use gradient::{Evaluator, PackedData};
 use nalgebra::DMatrix;
-use plain_evaluator::PlainEvaluator;
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 
@@ -36,13 +43,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct BayesianNetwork {
     pub(crate) network: Network,
-    pub(crate) likelihood: Box<dyn Likelihood>,
+    pub(crate) likelihood: Arc<dyn Likelihood>,
     pub(crate) parameters: Vec<LikelihoodParameter>,
     pub(crate) prior: Box<dyn BoundPrior>,
     pub(crate) standardization: Standardization,
     pub(crate) rows: Arc<Rows>,
     pub(crate) target_name: String,
     pub(crate) class_names: Vec<String>,
+    pub(crate) packed: PackedData,
     layout: Layout,
 }
 
@@ -108,6 +116,20 @@ pub enum ModelError {
         /// Outputs of the network.
         found: usize,
     },
+    /// Draws have another number of coordinates than the model.
+    #[error("the draws have {draws} coordinates and the model {model}; predict with the model that was sampled")]
+    DrawDimension {
+        /// Coordinates of the draws.
+        draws: usize,
+        /// Coordinates of the model.
+        model: usize,
+    },
+    /// There is no draw to predict with.
+    #[error("there are no draws to predict with; every chain is empty")]
+    NoDraws,
+    /// The model could not be evaluated.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
 }
 
 /// Whether a [`BayesianNetwork`] standardises its data.
@@ -163,17 +185,27 @@ impl BayesianNetwork {
             };
             blocks.push(Block::new(parameter.name, &[]).with_role(Role::Noise).with_transform(transform));
         }
-        Ok(Self {
+        let mut model = Self {
             layout: Layout::new(blocks)?,
             rows: Arc::new(rows),
             target_name: data.target_names().join(", "),
             class_names: data.class_names().to_vec(),
             network,
-            likelihood,
+            likelihood: Arc::from(likelihood),
             parameters,
             prior,
             standardization,
-        })
+            packed: PackedData::Plain,
+        };
+        model.packed = PackedData::new(&model, Precision::default());
+        Ok(model)
+    }
+
+    /// The same posterior with another arithmetic inside its gradient.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.packed = PackedData::new(&self, precision);
+        self
     }
 
     /// The network.
@@ -253,7 +285,7 @@ impl Posterior for BayesianNetwork {
     }
 
     fn evaluator(&self) -> Box<dyn LogDensity + Send + '_> {
-        Box::new(PlainEvaluator::new(self))
+        Box::new(Evaluator::new(self))
     }
 
     /// A draw from the prior, with the weights into a layer of n inputs no larger than a few 1/√n, so that hidden units do not start
@@ -283,7 +315,15 @@ impl Posterior for BayesianNetwork {
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities { prior: Some(self), ..Capabilities::default() }
+        Capabilities {
+            minibatch: Some(self),
+            pointwise: Some(self),
+            prior: Some(self),
+            outputs: Some(self),
+            curvature: Some(self),
+            // Closed forms hold for independent normal priors alone.
+            local_reparameterization: if self.prior.is_normal() { Some(self) } else { None },
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::BayesianNetwork;
 use crate::network::PlainNetwork;
-use crate::{EvaluationError, LogDensity};
 
 pub(crate) struct PlainEvaluator<'a> {
     model: &'a BayesianNetwork,
@@ -26,19 +25,13 @@ impl<'a> PlainEvaluator<'a> {
         self.network.backward(weights, &self.d_outputs, weight_gradient);
         log_likelihood
     }
-}
 
-impl LogDensity for PlainEvaluator<'_> {
-    fn dim(&self) -> usize {
-        self.model.layout.dim()
-    }
-
-    fn log_density_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {
+    /// Writes the gradient of the log likelihood of the given rows, or of all, and returns that log likelihood.
+    pub(crate) fn evaluate(&mut self, position: &[f64], rows: Option<&[usize]>, gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
-        let mut log_density = self.model.add_prior_gradient(position, gradient);
-        for row in 0..self.model.rows.count {
-            log_density += self.add_row(position, row, gradient);
+        match rows {
+            Some(rows) => rows.iter().map(|&row| self.add_row(position, row, gradient)).sum(),
+            None => (0..self.model.rows.count).map(|row| self.add_row(position, row, gradient)).sum(),
         }
-        Ok(log_density)
     }
 }

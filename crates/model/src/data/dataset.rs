@@ -1,9 +1,9 @@
 //! Hold rows of inputs and targets with their names.
 
+use super::DataError;
 use crate::{Purpose, stream};
 use nalgebra::DMatrix;
 use rand::RngExt;
-use std::path::PathBuf;
 
 /// Rows of inputs and targets, in the unit they were measured in.
 ///
@@ -24,129 +24,6 @@ pub struct Dataset {
     input_names: Vec<String>,
     target_names: Vec<String>,
     class_names: Vec<String>,
-}
-
-/// What is wrong with data.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// Inputs and targets have different numbers of rows.
-    #[error("there are {inputs} rows of inputs and {targets} rows of targets; they must agree")]
-    RowCount {
-        /// Rows of inputs.
-        inputs: usize,
-        /// Rows of targets.
-        targets: usize,
-    },
-    /// There is no row, no input or no target.
-    #[error("the data have no {0}")]
-    Empty(&'static str),
-    /// A value is missing or not finite.
-    #[error("row {row}, column '{column}' is {value}, not a finite number; remove the row or fill the value in")]
-    NotFinite {
-        /// Row, counted from 0 without a header.
-        row: usize,
-        /// Column by name.
-        column: String,
-        /// What stands there.
-        value: f64,
-    },
-    /// An input has the same value in all training rows.
-    #[error("column '{column}' is {value} in all {rows} training rows, so it cannot be standardised; drop the column")]
-    ConstantColumn {
-        /// Column by name.
-        column: String,
-        /// Its value.
-        value: f64,
-        /// Number of training rows.
-        rows: usize,
-    },
-    /// A target does not suit the likelihood.
-    #[error("row {row}, target '{column}': {problem}")]
-    Target {
-        /// Row, counted from 0 without a header.
-        row: usize,
-        /// Column by name.
-        column: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// All targets are of one class.
-    #[error("all {rows} training rows are of class {class}; a classifier needs rows of at least two classes")]
-    OneClass {
-        /// The class by name or number.
-        class: String,
-        /// Number of training rows.
-        rows: usize,
-    },
-    /// There is another number of names than columns.
-    #[error("{found} names for {expected} {what}; give one name a column")]
-    NameCount {
-        /// Inputs or targets.
-        what: &'static str,
-        /// Names given.
-        found: usize,
-        /// Columns.
-        expected: usize,
-    },
-    /// A split would leave a side without rows.
-    #[error(
-        "a test fraction of {fraction} of {rows} rows leaves one side empty; choose a fraction between 0 and 1 that does not"
-    )]
-    Split {
-        /// Fraction asked for.
-        fraction: f64,
-        /// Number of rows.
-        rows: usize,
-    },
-    /// A row number is out of range.
-    #[error("row {row} was asked for and the data have {rows} rows")]
-    NoSuchRow {
-        /// Row asked for.
-        row: usize,
-        /// Number of rows.
-        rows: usize,
-    },
-    /// Data have another number of columns than the model.
-    #[error("the data have {found} {what} and the model expects {expected}")]
-    ColumnCount {
-        /// Inputs or targets.
-        what: &'static str,
-        /// Columns of the data.
-        found: usize,
-        /// Columns of the model.
-        expected: usize,
-    },
-    /// A file could not be read.
-    #[error("cannot read '{}': {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system or the parser said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A field of a file is not a number.
-    #[error("'{}', line {line}, column '{column}': '{value}' is not a number", path.display())]
-    NotANumber {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1 with the header.
-        line: u64,
-        /// Column by name.
-        column: String,
-        /// What stands there.
-        value: String,
-    },
-    /// A file has no column of that name.
-    #[error("'{}' has no column '{column}'; its columns are: {columns}", path.display())]
-    NoSuchColumn {
-        /// The file.
-        path: PathBuf,
-        /// Column asked for.
-        column: String,
-        /// The columns it has.
-        columns: String,
-    },
 }
 
 impl Dataset {
@@ -210,6 +87,31 @@ impl Dataset {
     pub fn with_class_names<S: AsRef<str>>(mut self, names: &[S]) -> Self {
         self.class_names = names.iter().map(|name| name.as_ref().to_owned()).collect();
         self
+    }
+
+    /// Numbers the distinct values of a single target 0, 1, … in ascending order, as classes named after them.
+    ///
+    /// ```
+    /// use ergodic_model::Dataset;
+    /// use nalgebra::DMatrix;
+    /// let targets = DMatrix::from_row_slice(3, 1, &[7.0, 3.0, 7.0]);
+    /// let data = Dataset::new(DMatrix::zeros(3, 1), targets)?.with_targets_as_classes()?;
+    /// assert_eq!(data.targets().as_slice(), [1.0, 0.0, 1.0]);
+    /// assert_eq!(data.class_names(), ["3", "7"]);
+    /// # Ok::<(), ergodic_model::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is more than one target.
+    pub fn with_targets_as_classes(mut self) -> Result<Self, DataError> {
+        if self.num_targets() != 1 {
+            return Err(DataError::ColumnCount { what: "targets", found: self.num_targets(), expected: 1 });
+        }
+        let mut values: Vec<f64> = self.targets.iter().copied().collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        self.targets.apply(|target| *target = values.partition_point(|value| *value < *target) as f64);
+        Ok(self.with_class_names(&values.iter().map(f64::to_string).collect::<Vec<_>>()))
     }
 
     /// Number of rows.

@@ -56,14 +56,56 @@ fn apply(scales: &[(f64, f64)], matrix: &DMatrix<f64>) -> DMatrix<f64> {
 fn column_scales(matrix: &DMatrix<f64>, names: &[String]) -> Result<Vec<(f64, f64)>, DataError> {
     let rows = matrix.nrows();
     let scale = |(column, name): (nalgebra::DVectorView<'_, f64>, &String)| {
-        let mean = column.iter().sum::<f64>() / rows as f64;
-        let sd = (column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / rows as f64).sqrt();
-        // Rounding leaves a constant column with a tiny spread instead of none.
         let largest = column.iter().fold(0.0_f64, |m, value| m.max(value.abs()));
-        if sd <= 1e-13 * largest || sd == 0.0 {
-            return Err(DataError::ConstantColumn { column: name.clone(), value: column[0], rows });
+        let constant = || DataError::ConstantColumn { column: name.clone(), value: column[0], rows };
+        if largest == 0.0 {
+            return Err(constant());
         }
+        // In units of the largest value, so that no sum overflows.
+        let mean = column.iter().map(|value| value / largest).sum::<f64>() / rows as f64;
+        let variance = column.iter().map(|value| (value / largest - mean).powi(2)).sum::<f64>() / rows as f64;
+        // Rounding leaves a constant column with a tiny spread instead of none.
+        if variance.sqrt() <= 1e-13 {
+            return Err(constant());
+        }
+        let (mean, sd) = (largest * mean, largest * variance.sqrt());
         Ok((mean, sd))
     };
     matrix.column_iter().zip(names).map(scale).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_mean_0_and_sd_1_however_large_or_small_their_values() {
+        for unit in [1.0, 1e-300, 1e307] {
+            let inputs = DMatrix::from_row_slice(4, 1, &[1.0, 2.0, 5.0, 9.0]) * unit;
+            let data = Dataset::new(inputs, DMatrix::from_row_slice(4, 1, &[-1.0, 3.0, 2.0, 8.0]) * unit).unwrap();
+            let standardization = Standardization::fit(&data, true).unwrap();
+            for column in [standardization.apply_inputs(data.inputs()), standardization.apply_targets(data.targets())] {
+                assert!(column.mean().abs() < 1e-14, "{unit}: {}", column.mean());
+                assert!((column.variance() - 1.0).abs() < 1e-12, "{unit}: {}", column.variance());
+            }
+        }
+    }
+
+    #[test]
+    fn constant_columns_are_refused_also_when_rounding_gives_them_a_spread() {
+        for value in [0.0, 0.1, -1e300] {
+            let data = Dataset::new(DMatrix::from_element(7, 1, value), DMatrix::from_fn(7, 1, |row, _| row as f64)).unwrap();
+            let error = Standardization::fit(&data, true).unwrap_err();
+            assert!(matches!(&error, DataError::ConstantColumn { column, rows: 7, .. } if column == "x0"), "{error}");
+        }
+        let small_spread = DMatrix::from_fn(7, 1, |row, _| 1.0 + 1e-9 * row as f64);
+        let data = Dataset::new(small_spread.clone(), small_spread).unwrap();
+        assert!(Standardization::fit(&data, true).is_ok(), "a small spread is a spread");
+    }
+
+    #[test]
+    fn targets_of_a_classification_stay_as_they_are() {
+        let data = Dataset::new(DMatrix::from_fn(4, 1, |row, _| row as f64), DMatrix::from_element(4, 1, 2.0)).unwrap();
+        assert_eq!(Standardization::fit(&data, false).unwrap().targets, [(0.0, 1.0)]);
+    }
 }

@@ -1,7 +1,8 @@
 //! Read a network's output as the logit of a binary target.
 
-use super::Likelihood;
+use super::{FastPath, Likelihood};
 use crate::ChainRng;
+use crate::likelihood_block::BlockLikelihood;
 use crate::network::sigmoid;
 use ergodic_draws::PredictionKind;
 use rand::RngExt;
@@ -56,6 +57,10 @@ impl Likelihood for Bernoulli {
 
     fn curvature(&self, outputs: &[f64], _: &[f64], matrix: &mut [f64]) {
         matrix[0] = sigmoid(outputs[0]) * sigmoid(-outputs[0]);
+    }
+
+    fn fast_path(&self) -> Option<FastPath> {
+        Some(FastPath(BlockLikelihood::Bernoulli))
     }
 
     fn mean(&self, outputs: &[f64], _: &[f64], mean: &mut [f64]) {

@@ -1,7 +1,8 @@
 //! Read a network's outputs as the logits of a class label.
 
-use super::Likelihood;
+use super::{FastPath, Likelihood};
 use crate::ChainRng;
+use crate::likelihood_block::BlockLikelihood;
 use ergodic_draws::PredictionKind;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,10 @@ impl Likelihood for Categorical {
                 *entry = -probabilities[i] * probabilities[j] + if i == j { probabilities[i] } else { 0.0 };
             }
         }
+    }
+
+    fn fast_path(&self) -> Option<FastPath> {
+        Some(FastPath(BlockLikelihood::Categorical))
     }
 
     fn mean(&self, outputs: &[f64], _: &[f64], mean: &mut [f64]) {

@@ -1,7 +1,8 @@
 //! Read a network's outputs as the mean of normal targets, with known, learned or input-dependent noise.
 
-use super::{Likelihood, LikelihoodParameter};
+use super::{FastPath, Likelihood, LikelihoodParameter};
 use crate::ChainRng;
+use crate::likelihood_block::BlockLikelihood;
 use ergodic_draws::{PredictionKind, Transform};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
@@ -155,6 +156,14 @@ impl Likelihood for Gaussian {
         if let Some(c) = curvature.first_mut() {
             *c = 2.0;
         }
+    }
+
+    fn fast_path(&self) -> Option<FastPath> {
+        Some(FastPath(match self.noise {
+            Noise::Known { sd } => BlockLikelihood::Gaussian { noise_sd: sd },
+            Noise::Learned { .. } => BlockLikelihood::GaussianLearnedNoise,
+            Noise::InputDependent => BlockLikelihood::HeteroscedasticGaussian,
+        }))
     }
 
     fn mean(&self, outputs: &[f64], _parameters: &[f64], mean: &mut [f64]) {

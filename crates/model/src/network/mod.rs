@@ -1,10 +1,19 @@
-//! Describe networks and evaluate them.
+//! Describe networks and evaluate them: row by row as the reference, in blocks of rows for speed.
 
 mod activation;
+mod block;
+mod dense;
+mod fused;
+mod local;
+mod nonlinearity;
 mod plain;
 mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
+pub(crate) use block::PackedRows;
+pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use local::{LocalNetwork, OutputPanel};
+pub(crate) use nonlinearity::Nonlinearity;
 pub(crate) use plain::PlainNetwork;
 pub use spec::{DenseLayer, Network, NetworkError};
