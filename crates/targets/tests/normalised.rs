@@ -5,6 +5,9 @@ use ergodic_targets::{Banana, CorrelatedGaussian, DiagonalGaussian, EightSchools
 use ergodic_targets::{LinearNetwork, LogisticRegression};
 use nalgebra::DMatrix;
 
+/// Name, density, and the corners of the box that holds its mass.
+type Case = (&'static str, Box<dyn LogDensity>, [f64; 2], [f64; 2]);
+
 /// The log integral over the box from `low` to `high`, by the trapezoid rule with `steps` steps a side. On smooth functions that vanish
 /// at the ends it converges faster than any power of the step.
 fn log_integral(target: &mut dyn LogDensity, low: &[f64], high: &[f64], steps: usize) -> f64 {
@@ -31,7 +34,7 @@ fn log_integral(target: &mut dyn LogDensity, low: &[f64], high: &[f64], steps: u
 fn normalised_densities_integrate_to_one() {
     let covariance = DMatrix::from_row_slice(2, 2, &[1.0, 0.9, 0.9, 2.0]);
     let mixture = GaussianMixture::new(&[0.3, 0.7], vec![vec![-2.0, 0.5], vec![2.0, -1.0]], vec![0.7, 1.2]).expect("valid");
-    let mut targets: Vec<(&str, Box<dyn LogDensity>, [f64; 2], [f64; 2])> = vec![
+    let mut targets: Vec<Case> = vec![
         (
             "diagonal",
             Box::new(DiagonalGaussian::new(vec![1.0, -2.0], vec![0.3, 5.0]).expect("valid")),
