@@ -5,7 +5,7 @@
 //! Dudley 2012, for N ≥ 458). The threshold is Bonferroni's over every statistic of every experiment.
 //!
 //! Power: when the distribution function of a statistic is off by δ anywhere, D > δ − 2 √(ln(4/β) / 2N) with probability 1 − β
-//! (Dvoretzky, Kiefer and Wolfowitz, for each sample), so that any [`Conservation::DETECTABLE`] effect is found with probability 0.99.
+//! (Dvoretzky, Kiefer and Wolfowitz, for each sample), so that any effect above [`Conservation::detectable`] is found with probability 0.99.
 
 use ergodic::model::{ChainRng, LogDensity, Purpose, stream};
 use ergodic_targets::{ExactDraws, KnownMoments};
@@ -35,7 +35,7 @@ pub(crate) struct Conservation {
 
 impl Conservation {
     /// Exact draws in one experiment.
-    pub(crate) const DRAWS: usize = 60_000;
+    pub(crate) const DRAWS: usize = 100_000;
 
     /// The distance above which a transition does not conserve the target.
     pub(crate) fn threshold() -> f64 {

@@ -56,9 +56,7 @@ impl Twin {
         let mut point = self.start(density, position, rng);
         let initial = point.energy();
         let steps = ((0.5 + rng.random::<f64>()) * length / self.step_size).ceil() as usize;
-        Integrator::Leapfrog
-            .steps(density, &self.metric, self.step_size, steps, &mut point)
-            .expect("the target evaluates");
+        Integrator::Leapfrog.steps(density, &self.metric, self.step_size, steps, &mut point).expect("the target evaluates");
         let accept = (initial - point.energy()).exp();
         if self.fault == Fault::NoAcceptStep || rng.random::<f64>() < accept {
             *position = point.position;
