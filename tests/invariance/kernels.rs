@@ -3,7 +3,7 @@
 use crate::conservation::{Conservation, Target};
 use ergodic::model::{ChainRng, LogDensity, Purpose, stream};
 use ergodic::sampler::{BuildContext, ChainState, HamiltonianKernel, Hmc, Info, Integrator, Kernel, Method, Metric, Nuts};
-use ergodic_targets::{Banana, CorrelatedGaussian, Funnel, GaussianMixture};
+use ergodic_targets::{Banana, CorrelatedGaussian, Funnel, GaussianMixture, SmallNetwork};
 use nalgebra::DMatrix;
 
 /// Mean acceptance that step sizes are chosen for: low enough that a wrong accept step has an effect.
@@ -110,6 +110,11 @@ fn banana() -> Banana {
     Banana::new(2, 0.5, 1.0, 0.5).expect("valid")
 }
 
+/// A neural network's posterior, with its two equal modes.
+fn network() -> SmallNetwork {
+    SmallNetwork::example().expect("valid")
+}
+
 fn hmc(integrator: Integrator) -> Hmc {
     Hmc { trajectory_length: 2.0, jitter: 0.5, max_steps: 64, integrator, ..Hmc::default() }
 }
@@ -156,4 +161,14 @@ fn nuts_conserves_a_funnel() {
 #[test]
 fn nuts_conserves_a_banana() {
     check("banana", &banana(), &nuts(Integrator::MinimalNorm));
+}
+
+#[test]
+fn hmc_conserves_a_network() {
+    check("network", &network(), &hmc(Integrator::Leapfrog));
+}
+
+#[test]
+fn nuts_conserves_a_network() {
+    check("network", &network(), &nuts(Integrator::Leapfrog));
 }

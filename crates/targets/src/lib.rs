@@ -27,6 +27,7 @@ mod known;
 mod linear_network;
 mod logistic_regression;
 mod lower_triangle;
+mod small_network;
 
 pub use banana::Banana;
 pub use correlated_gaussian::CorrelatedGaussian;
@@ -38,6 +39,7 @@ pub use gaussian_mixture::GaussianMixture;
 pub use known::{ExactDraws, KnownMoments};
 pub use linear_network::{LinearNetwork, LinearNetworkPosterior};
 pub use logistic_regression::LogisticRegression;
+pub use small_network::SmallNetwork;
 
 /// log 2π.
 const LOG_TWO_PI: f64 = 1.837_877_066_409_345_5;

@@ -8,13 +8,13 @@
 use ergodic_model::{LogDensity, Purpose, stream};
 use ergodic_targets::{
     Banana, CorrelatedGaussian, DiagonalGaussian, EightSchools, ExactDraws, Funnel, GaussianMixture, KnownMoments,
-    LinearNetwork,
+    LinearNetwork, SmallNetwork,
 };
 use statrs::distribution::{ContinuousCDF, Normal};
 
 const DRAWS: usize = 200_000;
 /// Coordinates of all targets, times four kinds of tests.
-const COMPARISONS: usize = 4 * (3 + 6 + 4 + 4 + 2 + 10 + 4);
+const COMPARISONS: usize = 4 * (3 + 6 + 4 + 4 + 2 + 10 + 4 + 3);
 
 fn threshold() -> f64 {
     Normal::standard().inverse_cdf(1.0 - 0.5e-6 / COMPARISONS as f64)
@@ -112,4 +112,9 @@ fn eight_schools() {
 #[test]
 fn linear_network() {
     check("linear network", LinearNetwork::simulated(20, 3, 1.5, 0.8, 9).expect("valid"));
+}
+
+#[test]
+fn small_network() {
+    check("small network", SmallNetwork::example().expect("valid"));
 }

@@ -3,6 +3,7 @@
 use ergodic_model::{LogDensity, MinibatchGradient, PointwiseLogLikelihood};
 use ergodic_targets::{
     Banana, CorrelatedGaussian, DiagonalGaussian, EightSchools, Funnel, GaussianMixture, LinearNetwork, LogisticRegression,
+    SmallNetwork,
 };
 use proptest::prelude::*;
 
@@ -21,6 +22,7 @@ fn targets() -> Vec<(&'static str, Box<dyn LogDensity>)> {
         ("mixture", Box::new(mixture.expect("valid"))),
         ("eight schools", Box::new(EightSchools::new())),
         ("logistic regression", Box::new(LogisticRegression::simulated(40, 4, 9).expect("valid"))),
+        ("small network", Box::new(SmallNetwork::example().expect("valid"))),
         ("linear network", Box::new(LinearNetwork::simulated(30, 3, 1.5, 0.8, 9).expect("valid"))),
     ]
 }
