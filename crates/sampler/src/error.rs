@@ -56,6 +56,12 @@ pub enum RunError {
     /// The sink could not be prepared or finished.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The model and what was given with it do not fit.
+    #[error("{problem}")]
+    Model {
+        /// What does not fit.
+        problem: String,
+    },
     /// No chain produced a draw.
     #[error("no chain produced a draw; the first one says: {0}")]
     NoDraws(String),

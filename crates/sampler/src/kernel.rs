@@ -61,6 +61,16 @@ pub trait Info {
 
     /// Acceptance probability, or its mean over the states of a trajectory; between 0 and 1.
     fn acceptance_rate(&self) -> f64;
+
+    /// Integrator steps of the transition; 1 for methods without trajectories.
+    fn n_steps(&self) -> usize {
+        1
+    }
+
+    /// Whether the transition was cut short by a limit of the method's own, such as a depth of trees or a number of steps.
+    fn saturated(&self) -> bool {
+        false
+    }
 }
 
 /// Tunes a kernel during warm-up, and leaves it alone afterwards.

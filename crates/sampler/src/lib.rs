@@ -1,7 +1,49 @@
 //! Markov chain Monte Carlo over flat weight vectors: kernels, adaptation, and the one driver that runs every chain.
+//!
+//! [`sample`] is the short way: a posterior, a method such as [`Nuts`] or [`Hmc`], and a [`Run`]. [`Sampler`] adds sinks, observers, a
+//! stop flag, budgets and checkpoints. A new method implements [`Method`] and [`Kernel`], and the driver runs it.
 
+mod adaptation;
+mod chain;
+mod checkpoint;
+mod counted;
+mod driver;
 mod error;
+mod hamiltonian;
+mod hmc;
+mod initial;
+mod integrator;
 mod kernel;
+mod metric;
+mod nuts;
+mod observer;
+mod phase_point;
+#[cfg(feature = "progress")]
+mod progress_bars;
+mod run;
+mod settings;
+mod state;
+mod tree;
+mod vector;
+mod warnings;
 
+pub use adaptation::{
+    Covariance, DualAveraging, GradientBased, GradientMetric, HamiltonianAdaptation, MetricShape, Variance, Warmup, Windowed,
+    WindowedMetric, find_step_size, window_ends,
+};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use counted::Counted;
+pub use driver::{Sampler, sample};
 pub use error::{ChainError, RunError, SettingsError};
+pub use hamiltonian::HamiltonianKernel;
+pub use hmc::{Hmc, HmcInfo, HmcKernel};
+pub use integrator::Integrator;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
+pub use metric::{Metric, MetricError};
+pub use nuts::{Nuts, NutsInfo, NutsKernel};
+pub use observer::{NoObserver, Observer, Plan, Progress};
+pub use phase_point::PhasePoint;
+#[cfg(feature = "progress")]
+pub use progress_bars::ProgressBars;
+pub use run::{Budget, Run};
+pub use state::GradientState;

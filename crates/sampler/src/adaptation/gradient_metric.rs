@@ -1,0 +1,265 @@
+//! Learn a diagonal metric from draws and gradients: the one whose normal fits the posterior's scores best (Seyboldt et al. 2026).
+//!
+//! Minimising the Fisher divergence between the posterior and a normal with diagonal variance gives σᵢ² = √(Var xᵢ / Var gᵢ), with g the
+//! gradient of the log density. Gradients are there anyway, and ten draws suffice for a useful metric, also in thousands of dimensions.
+
+use super::shrinkage::{prior_variance, shrink};
+use super::welford::Variance;
+use crate::settings::check;
+use crate::{Metric, SettingsError};
+use serde::{Deserialize, Serialize};
+
+/// Draws that the prior's scales weigh as much as. The logarithm of √(Var x / Var g) from n draws errs by about 1/√n, and posterior
+/// scales lie within a factor of a few of the prior's, so the prior is worth a draw or two.
+const PRIOR_WEIGHT: f64 = 2.0;
+/// Draws before the estimate replaces the initial metric.
+const MIN_DRAWS: usize = 3;
+
+/// Settings of the gradient-based warm-up; defaults are those of nutpie, which found them on posteriordb.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GradientBased {
+    /// Share of warm-up in which estimators change often, while the chain still looks for the posterior; 0.3.
+    pub early_share: f64,
+    /// Draws of a window in the early share; 10.
+    pub early_window: usize,
+    /// Draws of the first window afterwards; 80.
+    pub first_window: usize,
+    /// Factor by which windows grow; 1.5.
+    pub growth: f64,
+    /// Share of warm-up at its end in which the metric stands still and only the step size moves; 0.15.
+    pub final_share: f64,
+}
+
+impl Default for GradientBased {
+    fn default() -> Self {
+        Self { early_share: 0.3, early_window: 10, first_window: 80, growth: 1.5, final_share: 0.15 }
+    }
+}
+
+impl GradientBased {
+    pub(crate) fn validate(&self) -> Result<(), SettingsError> {
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        check(share(self.early_share), "early_share", &self.early_share, "from 0 to 1")?;
+        let both = self.early_share + self.final_share;
+        check(share(self.final_share) && both <= 1.0, "final_share", &self.final_share, "from 0 to 1 − early_share")?;
+        check(self.early_window >= MIN_DRAWS, "early_window", &self.early_window, "at least 3")?;
+        check(self.first_window >= MIN_DRAWS, "first_window", &self.first_window, "at least 3")?;
+        check(self.growth >= 1.0 && self.growth.is_finite(), "growth", &self.growth, "at least 1 and finite")
+    }
+}
+
+/// The estimator of a [`GradientBased`] warm-up.
+///
+/// Of two estimators one is used and both learn; at the end of a window the younger one takes over and a new one begins, so that the
+/// draws of a chain's way to the posterior are forgotten without ever starting from nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GradientMetric {
+    early_end: usize,
+    final_begin: usize,
+    early_window: usize,
+    window: usize,
+    growth: f64,
+    prior_variances: Vec<f64>,
+    inverse_mass: Vec<f64>,
+    used: Estimator,
+    next: Estimator,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Estimator {
+    positions: Variance,
+    gradients: Variance,
+}
+
+impl Estimator {
+    fn new(dim: usize) -> Self {
+        Self { positions: Variance::new(dim), gradients: Variance::new(dim) }
+    }
+
+    fn count(&self) -> usize {
+        self.positions.count()
+    }
+
+    fn push(&mut self, position: &[f64], gradient: &[f64]) {
+        self.positions.push(position);
+        self.gradients.push(gradient);
+    }
+
+    fn reset(&mut self) {
+        self.positions.reset();
+        self.gradients.reset();
+    }
+}
+
+impl GradientMetric {
+    /// Prepares for `warmup` iterations, with one prior scale per coordinate.
+    #[must_use]
+    pub fn new(settings: &GradientBased, warmup: usize, prior_scales: &[f64]) -> Self {
+        let dim = prior_scales.len();
+        let prior_variances: Vec<f64> = prior_scales.iter().map(|s| prior_variance(*s)).collect();
+        Self {
+            early_end: (settings.early_share * warmup as f64) as usize,
+            final_begin: warmup - (settings.final_share * warmup as f64) as usize,
+            early_window: settings.early_window,
+            window: settings.first_window,
+            growth: settings.growth,
+            inverse_mass: prior_variances.clone(),
+            prior_variances,
+            used: Estimator::new(dim),
+            next: Estimator::new(dim),
+        }
+    }
+
+    /// The first iteration at which the metric stands still.
+    #[must_use]
+    pub fn final_begin(&self) -> usize {
+        self.final_begin
+    }
+
+    /// Sets the first metric from the gradient at the initial position: σᵢ² = sᵢ / |gᵢ| with the prior's scale s, within a factor of
+    /// 10²⁰ of s²; where the gradient is zero, s². For a normal posterior, a typical gradient is the inverse of its scale; the prior's
+    /// scale gives σ² the right unit.
+    pub fn start(&mut self, gradient: &[f64], metric: &mut Metric) {
+        for ((v, g), prior) in self.inverse_mass.iter_mut().zip(gradient).zip(&self.prior_variances) {
+            *v = shrink(prior.sqrt() / g.abs(), 1, *prior, 0.0).unwrap_or(*prior);
+        }
+        self.write(metric);
+    }
+
+    /// Learns from the state after warm-up iteration `iteration`, if the step was `informative`; whether the metric changed.
+    pub fn update(
+        &mut self,
+        iteration: usize,
+        position: &[f64],
+        gradient: &[f64],
+        informative: bool,
+        metric: &mut Metric,
+    ) -> bool {
+        if iteration >= self.final_begin {
+            return false;
+        }
+        if informative {
+            self.used.push(position, gradient);
+            self.next.push(position, gradient);
+        }
+        let early = iteration < self.early_end;
+        let window = if early { self.early_window } else { self.window };
+        // A new estimator must be able to fill its window before the metric stands still.
+        if self.next.count() >= window && iteration + 1 + window <= self.final_begin {
+            std::mem::swap(&mut self.used, &mut self.next);
+            self.next.reset();
+            if !early {
+                self.window = (self.window as f64 * self.growth) as usize;
+            }
+        }
+        let changed = informative && self.used.count() >= MIN_DRAWS;
+        if changed {
+            self.estimate();
+            self.write(metric);
+        }
+        changed
+    }
+
+    /// σᵢ² = √(Var xᵢ / Var gᵢ). A coordinate whose gradient never changes (the weights of a unit that is always off, without a prior)
+    /// says nothing of its scale, and has its prior's; one that never moved keeps what it has.
+    fn estimate(&mut self) {
+        let count = self.used.count();
+        for (i, (v, prior)) in self.inverse_mass.iter_mut().zip(&self.prior_variances).enumerate() {
+            let (moved, pulled) = (self.used.positions.variance(i), self.used.gradients.variance(i));
+            if pulled == 0.0 {
+                *v = *prior;
+            } else if let Some(shrunk) = shrink((moved / pulled).sqrt(), count, *prior, PRIOR_WEIGHT) {
+                *v = shrunk;
+            }
+        }
+    }
+
+    fn write(&self, metric: &mut Metric) {
+        // Shrunk variances are positive and finite, so the metric is never refused.
+        let written = metric.set_diagonal(&self.inverse_mass);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ergodic_model::{Purpose, stream};
+    use rand::RngExt;
+    use rand_distr::StandardNormal;
+
+    /// Feeds `draws` exact draws of independent normals with the given scales; the last coordinate has no gradient at all.
+    fn learn(scales: &[f64], prior_scales: &[f64], draws: usize) -> Vec<f64> {
+        let mut estimator = GradientMetric::new(&GradientBased::default(), 1000, prior_scales);
+        let mut metric = Metric::unit();
+        let mut rng = stream(4, 0, Purpose::Test);
+        for iteration in 0..draws {
+            let mut x: Vec<f64> = scales.iter().map(|s| s * rng.sample::<f64, _>(StandardNormal)).collect();
+            let mut g: Vec<f64> = x.iter().zip(scales).map(|(x, s)| -x / (s * s)).collect();
+            x.push(rng.sample(StandardNormal));
+            g.push(0.0);
+            estimator.update(iteration, &x, &g, true, &mut metric);
+        }
+        metric.inverse_mass_diagonal().unwrap()
+    }
+
+    #[test]
+    fn exact_scales_are_learnt_from_a_handful_of_draws() {
+        // For an independent normal Var g = Var x / σ⁴, so the estimate is exact with any draws, but for shrinkage.
+        let scales = [1e-3, 0.1, 1.0, 30.0];
+        let variances = learn(&scales, &[1.0; 5], 900);
+        for (v, s) in variances.iter().zip(&scales) {
+            assert!((v / (s * s)).ln().abs() < 0.3, "{v} for {}", s * s);
+        }
+    }
+
+    #[test]
+    fn a_coordinate_without_gradient_has_its_prior_scale() {
+        let variances = learn(&[1.0], &[1.0, 0.2], 300);
+        assert!((variances[1] - 0.04).abs() < 1e-15, "{variances:?}");
+    }
+
+    #[test]
+    fn few_draws_are_shrunk_toward_the_prior() {
+        let few = learn(&[1e-3], &[1.0, 1.0], 4)[0];
+        let many = learn(&[1e-3], &[1.0, 1.0], 900)[0];
+        assert!(few > 1e-5 && many < 1.2e-6, "{few} {many}");
+    }
+
+    #[test]
+    fn the_first_metric_is_usable_for_any_gradient() {
+        let mut estimator = GradientMetric::new(&GradientBased::default(), 100, &[1.0, 0.5, 1.0, 1.0, 1.0]);
+        let mut metric = Metric::unit();
+        estimator.start(&[4.0, 0.0, 1e300, -1e-300, f64::NAN], &mut metric);
+        let variances = metric.inverse_mass_diagonal().unwrap();
+        assert!((variances[0] - 0.25).abs() < 1e-12 && variances[1] == 0.25 && variances[4] == 1.0);
+        assert!((variances[2] / 1e-20 - 1.0).abs() < 1e-9 && (variances[3] / 1e20 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_metric_stands_still_at_the_end_and_ignores_steps_that_stayed() {
+        let mut estimator = GradientMetric::new(&GradientBased::default(), 100, &[1.0]);
+        let mut metric = Metric::unit();
+        for iteration in 0..100 {
+            let x = f64::from(iteration as u8);
+            let changed = estimator.update(iteration, &[x], &[-x * x], iteration % 2 == 0, &mut metric);
+            assert_eq!(changed, iteration < 85 && iteration % 2 == 0 && iteration >= 4, "iteration {iteration}");
+        }
+    }
+
+    #[test]
+    fn old_draws_are_forgotten() {
+        // Draws far from the posterior in the first tenth must not be seen in the metric at the end.
+        let mut estimator = GradientMetric::new(&GradientBased::default(), 1000, &[1.0]);
+        let mut metric = Metric::unit();
+        let mut rng = stream(8, 0, Purpose::Test);
+        for iteration in 0..1000 {
+            let scale = if iteration < 100 { 1e3 } else { 1.0 };
+            let x: f64 = scale * rng.sample::<f64, _>(StandardNormal);
+            estimator.update(iteration, &[x], &[-x / scale.powi(2)], true, &mut metric);
+        }
+        let variance = metric.inverse_mass_diagonal().unwrap()[0];
+        assert!((variance - 1.0).abs() < 1e-6, "{variance}");
+    }
+}

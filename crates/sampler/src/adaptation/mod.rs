@@ -1,0 +1,18 @@
+//! Tune step size and metric during warm-up.
+
+mod dual_averaging;
+mod gradient_metric;
+mod hamiltonian;
+mod shrinkage;
+mod step_size_search;
+mod welford;
+mod windowed_metric;
+mod windows;
+
+pub use dual_averaging::DualAveraging;
+pub use gradient_metric::{GradientBased, GradientMetric};
+pub use hamiltonian::{HamiltonianAdaptation, Warmup};
+pub use step_size_search::find_step_size;
+pub use welford::{Covariance, Variance};
+pub use windowed_metric::{MetricShape, Windowed, WindowedMetric};
+pub use windows::window_ends;

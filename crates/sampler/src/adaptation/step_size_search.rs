@@ -1,0 +1,53 @@
+//! Find a first step size by doubling or halving until one step's acceptance probability crosses 0.8 (Hoffman & Gelman 2014, as in Stan).
+
+use crate::{ChainError, GradientState, HamiltonianKernel, PhasePoint};
+use ergodic_model::{ChainRng, LogDensity};
+
+/// Most doublings or halvings; 2¹⁰⁰ is beyond any posterior that one metric can serve.
+const MAX_CHANGES: usize = 100;
+
+/// Doubles or halves the kernel's step size until the acceptance probability of one step, with a fresh momentum, crosses 0.8.
+///
+/// A step that leaves the support counts as rejected, so the search ends for gradients that are not numbers too.
+///
+/// # Errors
+/// When the density cannot be evaluated, or 100 changes do not suffice.
+pub fn find_step_size<K: HamiltonianKernel>(
+    kernel: &mut K,
+    density: &mut dyn LogDensity,
+    state: &GradientState,
+    rng: &mut ChainRng,
+) -> Result<(), ChainError> {
+    let mut point = PhasePoint::new(state.position.len(), kernel.metric());
+    let first = kernel.step_size();
+    let mut step_size = first;
+    let mut try_step = |kernel: &K, step_size: f64| {
+        point.set_position(&state.position, &state.gradient, state.log_density);
+        point.draw_momentum(kernel.metric(), rng);
+        let energy = point.energy();
+        kernel.integrator().step(density, kernel.metric(), step_size, &mut point)?;
+        // The energy outside the support is infinite, so the difference is never NaN.
+        Ok::<_, ChainError>(energy - point.energy())
+    };
+    let threshold = 0.8_f64.ln();
+    let grow = try_step(kernel, step_size)? > threshold;
+    for _ in 0..MAX_CHANGES {
+        step_size *= if grow { 2.0 } else { 0.5 };
+        if (try_step(kernel, step_size)? > threshold) != grow {
+            kernel.set_step_size(step_size);
+            return Ok(());
+        }
+    }
+    let problem = if grow {
+        format!(
+            "steps are still accepted at {step_size:e}, {MAX_CHANGES} doublings from {first}: the log density hardly changes in any direction; \
+             is a prior missing?"
+        )
+    } else {
+        format!(
+            "steps are still rejected at {step_size:e}, {MAX_CHANGES} halvings from {first}: near the initial position the gradient does not \
+             belong to the log density, or is not finite; check the model with its gradient checker"
+        )
+    };
+    Err(ChainError::NoStepSize { problem })
+}

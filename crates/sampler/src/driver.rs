@@ -1,0 +1,298 @@
+//! Run every chain of any method: the one driver.
+
+use crate::chain::{Ended, Shared};
+use crate::checkpoint::{ChainRecord, Header};
+use crate::{Checkpoint, Info, Kernel, Method, NoObserver, Observer, Plan, Run, RunError};
+use ergodic_draws::{ChainDraws, Column, Draws, Layout, Origin, Outcome, RunReport, Schema, Sink};
+use ergodic_model::Posterior;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Samples a posterior with any method, and keeps the draws in memory.
+///
+/// # Errors
+/// When a setting is out of range, or no chain has a draw. A chain that fails among others is reported in
+/// [`Draws::report`](ergodic_draws::Draws), and its draws are kept.
+///
+/// ```
+/// use ergodic_model::density;
+/// use ergodic_sampler::{Nuts, Run, sample};
+/// let normal = density(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = -x[0];
+///     -0.5 * x[0] * x[0]
+/// });
+/// let draws = sample(&normal, &Nuts::default(), &Run { chains: 2, draws: 500, ..Run::default() })?;
+/// assert_eq!(draws.chains().len(), 2);
+/// # Ok::<(), ergodic_sampler::RunError>(())
+/// ```
+pub fn sample<P: Posterior + ?Sized, M: Method>(posterior: &P, method: &M, run: &Run) -> Result<Draws, RunError> {
+    Sampler::new(posterior, method, run).run()
+}
+
+/// A run with all that may go with it: sink, observer, stop flag, threads, initial positions, checkpoint.
+///
+/// ```
+/// use ergodic_model::density;
+/// use ergodic_sampler::{Nuts, Run, Sampler};
+/// let normal = density(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = -x[0];
+///     -0.5 * x[0] * x[0]
+/// });
+/// let short = Run { chains: 2, warmup: 100, draws: 50, ..Run::default() };
+/// let (first, checkpoint) = Sampler::new(&normal, &Nuts::default(), &short).run_with_checkpoint()?;
+/// let long = Run { draws: 80, ..short };
+/// let rest = Sampler::new(&normal, &Nuts::default(), &long).resume(checkpoint).run()?;
+/// assert_eq!((first.min_len(), rest.min_len()), (50, 30));
+/// # Ok::<(), ergodic_sampler::RunError>(())
+/// ```
+pub struct Sampler<'a, P: ?Sized, M> {
+    posterior: &'a P,
+    method: &'a M,
+    run: &'a Run,
+    sink: Option<&'a dyn Sink>,
+    observer: &'a dyn Observer,
+    stop: Option<&'a AtomicBool>,
+    pool: Option<&'a ThreadPool>,
+    initial_positions: Option<&'a [Vec<f64>]>,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl<P: ?Sized, M: Method> std::fmt::Debug for Sampler<'_, P, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").field("method", &M::NAME).field("run", self.run).finish_non_exhaustive()
+    }
+}
+
+impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
+    /// A run of `method` on `posterior`.
+    #[must_use]
+    pub fn new(posterior: &'a P, method: &'a M, run: &'a Run) -> Self {
+        Self {
+            posterior,
+            method,
+            run,
+            sink: None,
+            observer: &NoObserver,
+            stop: None,
+            pool: None,
+            initial_positions: None,
+            checkpoint: None,
+        }
+    }
+
+    /// Sends every transition to a sink too, warm-up first.
+    #[must_use]
+    pub fn sink(mut self, sink: &'a dyn Sink) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Lets an observer watch.
+    #[must_use]
+    pub fn observer(mut self, observer: &'a dyn Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Stops all chains after their present transition once `stop` is set, for instance by a signal handler.
+    #[must_use]
+    pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Runs the chains on a pool of the caller's instead of threads of the run's own.
+    #[must_use]
+    pub fn pool(mut self, pool: &'a ThreadPool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// Begins chain k at position k, such as the end of an optimisation; one position per chain.
+    #[must_use]
+    pub fn initial_positions(mut self, positions: &'a [Vec<f64>]) -> Self {
+        self.initial_positions = Some(positions);
+        self
+    }
+
+    /// Goes on from a checkpoint. [`Run::draws`] counts from the chain's beginning, and the result holds the draws after the
+    /// checkpoint, bit for bit those of an uninterrupted run.
+    #[must_use]
+    pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// Runs, and returns the draws.
+    ///
+    /// # Errors
+    /// When a setting is out of range, the sink cannot begin, the checkpoint belongs to another run, or no chain has a draw.
+    pub fn run(self) -> Result<Draws, RunError> {
+        let result = self.drive(true, false)?;
+        if result.has_draws { Ok(result.draws) } else { Err(result.no_draws()) }
+    }
+
+    /// Runs, and returns the draws and the state of the chains, from which the run can go on.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); but a run that was stopped in warm-up is no error, since it can go on.
+    pub fn run_with_checkpoint(self) -> Result<(Draws, Checkpoint), RunError> {
+        let result = self.drive(true, true)?;
+        if result.has_draws || result.can_go_on() {
+            Ok((result.draws, result.checkpoint))
+        } else {
+            Err(result.no_draws())
+        }
+    }
+
+    /// Runs without keeping draws in memory, for posteriors too large for it: they go to the sink alone.
+    ///
+    /// # Errors
+    /// As [`run_with_checkpoint`](Self::run_with_checkpoint), and when the sink cannot finish.
+    pub fn run_into_sink(self) -> Result<(RunReport, Checkpoint), RunError> {
+        let mut result = self.drive(false, true)?;
+        if let Some(error) = result.sink_error.take() {
+            return Err(RunError::Sink(error));
+        }
+        if result.has_draws || result.can_go_on() {
+            Ok((result.draws.report, result.checkpoint))
+        } else {
+            Err(result.no_draws())
+        }
+    }
+
+    fn drive(self, keep_draws: bool, keep_state: bool) -> Result<Driven, RunError> {
+        let started = Instant::now();
+        self.run.validate()?;
+        self.method.validate()?;
+        let layout = Arc::new(self.posterior.layout());
+        let dim = layout.dim();
+        self.check_model(&layout)?;
+        let header = Header::new(self.method, dim, self.run)?;
+        let records = match self.checkpoint {
+            Some(checkpoint) => {
+                header.check(&checkpoint.header)?;
+                checkpoint.chains
+            }
+            None => vec![ChainRecord::NotBegun; self.run.chains],
+        };
+        let mut prior_scales = vec![1.0; dim];
+        self.posterior.prior_scales(&mut prior_scales);
+
+        let origin = if M::EXACT { Origin::Mcmc } else { Origin::BiasedMcmc };
+        let mut report = RunReport::new(M::NAME, self.run.seed);
+        report.settings = serde_json::json!({ "method": self.method, "run": self.run });
+        if let Some(sink) = self.sink {
+            sink.begin(&Schema {
+                layout: Arc::clone(&layout),
+                columns: <<M::Kernel as Kernel>::Info as Info>::FIELDS.iter().map(Column::from).collect(),
+                origin,
+                chains: self.run.chains,
+                warmup: self.run.warmup,
+                draws: self.run.draws,
+                report: report.clone(),
+            })?;
+        }
+        let (chains, warmup, draws) = (self.run.chains, self.run.warmup, self.run.draws);
+        self.observer.started(&Plan { method: M::NAME, chains, warmup, draws, dim });
+        let shared = Shared {
+            posterior: self.posterior,
+            method: self.method,
+            run: self.run,
+            layout: &layout,
+            prior_scales: &prior_scales,
+            initial_positions: self.initial_positions,
+            sink: self.sink,
+            observer: self.observer,
+            stop: self.stop,
+            started,
+            keep_draws,
+            keep_state,
+        };
+        let ended = run_chains(&shared, self.pool, records)?;
+
+        report.warnings = crate::warnings::of_run(&ended, warmup);
+        let has_draws = ended.iter().any(|chain| chain.counters.iteration > warmup);
+        let (mut chains, mut records): (Vec<ChainDraws>, Vec<ChainRecord>) = (Vec::new(), Vec::new());
+        for chain in ended {
+            report.chains.push(chain.report);
+            chains.push(chain.draws);
+            records.push(chain.record);
+        }
+        report.seconds = started.elapsed().as_secs_f64();
+        let sink_error = self.sink.and_then(|sink| sink.finish(&report).err());
+        if let Some(error) = &sink_error {
+            report.warnings.push(format!("the sink could not finish: {error}"));
+        }
+        let draws = Draws::new(layout, origin, chains, report);
+        Ok(Driven { draws, checkpoint: Checkpoint { header, chains: records }, has_draws, sink_error })
+    }
+
+    fn check_model(&self, layout: &Layout) -> Result<(), RunError> {
+        let problem = |problem: String| Err(RunError::Model { problem });
+        if layout.dim() == 0 {
+            return problem("the layout has no coordinates; there is nothing to sample".to_owned());
+        }
+        let Some(positions) = self.initial_positions else { return Ok(()) };
+        if positions.len() != self.run.chains {
+            let (found, chains) = (positions.len(), self.run.chains);
+            return problem(format!("{found} initial positions are given for {chains} chains; give one per chain"));
+        }
+        match positions.iter().position(|position| position.len() != layout.dim()) {
+            Some(chain) => problem(format!(
+                "the initial position of chain {chain} has {} coordinates, and the model {}",
+                positions[chain].len(),
+                layout.dim()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a run leaves.
+struct Driven {
+    draws: Draws,
+    checkpoint: Checkpoint,
+    has_draws: bool,
+    sink_error: Option<ergodic_draws::SinkError>,
+}
+
+impl Driven {
+    fn can_go_on(&self) -> bool {
+        self.checkpoint.chains.iter().any(|chain| !matches!(chain, ChainRecord::Failed { .. }))
+    }
+
+    fn no_draws(&self) -> RunError {
+        let reason = self.draws.report.chains.first().map(|chain| match &chain.outcome {
+            Outcome::Stopped(reason) => format!("{reason}, in warm-up"),
+            Outcome::Failed(reason) => reason.clone(),
+            _ => "it ended without a draw".to_owned(),
+        });
+        RunError::NoDraws(reason.unwrap_or_default())
+    }
+}
+
+fn run_chains<P: Posterior + ?Sized, M: Method>(
+    shared: &Shared<'_, P, M>,
+    pool: Option<&ThreadPool>,
+    records: Vec<ChainRecord>,
+) -> Result<Vec<Ended>, RunError> {
+    let parallel = || {
+        // Chains are few and long: each is a piece of work of its own.
+        let chains = records.clone().into_par_iter().enumerate().with_max_len(1);
+        chains.map(|(chain, record)| shared.run_chain(chain, record)).collect()
+    };
+    if let Some(pool) = pool {
+        return Ok(pool.install(parallel));
+    }
+    let threads = shared.run.num_threads();
+    if threads == 1 {
+        return Ok(records.into_iter().enumerate().map(|(chain, record)| shared.run_chain(chain, record)).collect());
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
+    let pool = pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?;
+    Ok(pool.install(parallel))
+}
