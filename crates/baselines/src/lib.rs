@@ -1,1 +1,41 @@
-//! Variational inference and other approximations that end in the same draws as Markov chains.
+//! Fit variational and other approximations to a posterior, and return them as the same draws that Markov chains make.
+//!
+//! | function | what it fits | [`Origin`](ergodic_draws::Origin) | needs |
+//! |---|---|---|---|
+//! | [`map`] | one mode | `Point` | any posterior |
+//! | [`deep_ensemble`] | one mode per member, each from a start of its own | `Ensemble` | any posterior |
+//! | [`mean_field`] | independent normals that maximise the evidence lower bound | `Approximation` | any posterior |
+//!
+//! All of them see the same log density as the samplers do: the full log joint in nats, prior included, at temperature 1. Reports
+//! count gradients as samplers do, so that costs compare: one gradient is one pass forward and backward over all rows.
+//!
+//! ```
+//! use ergodic_baselines::{MeanField, mean_field};
+//! use ergodic_model::density;
+//! let normal = density(2, |x: &[f64], gradient: &mut [f64]| {
+//!     gradient[0] = 1.0 - x[0];
+//!     gradient[1] = -4.0 * x[1];
+//!     -0.5 * (1.0 - x[0]).powi(2) - 2.0 * x[1] * x[1]
+//! });
+//! let fit = mean_field(&normal, &MeanField { steps: 1000, ..MeanField::default() })?;
+//! assert!((fit.mean()[0] - 1.0).abs() < 0.01 && (fit.sd()[1] - 0.5).abs() < 0.01);
+//! assert_eq!(fit.draws.num_draws(), 4000);
+//! # Ok::<(), ergodic_baselines::FitError>(())
+//! ```
+
+mod adam;
+mod diagonal_normal;
+mod ensemble;
+mod error;
+mod log_joint;
+mod map;
+mod mean_field;
+mod observer;
+
+pub use adam::Schedule;
+pub use diagonal_normal::DiagonalNormal;
+pub use ensemble::{DeepEnsemble, deep_ensemble, deep_ensemble_observed};
+pub use error::FitError;
+pub use map::{Map, map, map_observed};
+pub use mean_field::{Annealing, Estimator, MeanField, MeanFieldFit, Start, mean_field, mean_field_observed};
+pub use observer::{FitObserver, Progress, Silent};

@@ -121,9 +121,8 @@ mod tests {
     fn transform_equals_the_plain_sum() {
         let chain: Vec<f64> = (0..37).map(|i| ((i * i) % 11) as f64).collect();
         let centre = chain.iter().sum::<f64>() / 37.0;
-        let plain = |lag: usize| -> f64 {
-            (0..37 - lag).map(|i| (chain[i] - centre) * (chain[i + lag] - centre)).sum::<f64>() / 37.0
-        };
+        let plain =
+            |lag: usize| -> f64 { (0..37 - lag).map(|i| (chain[i] - centre) * (chain[i + lag] - centre)).sum::<f64>() / 37.0 };
         let rho = autocorrelation(&chain);
         for (lag, value) in rho.iter().enumerate() {
             assert!((value - plain(lag) / plain(0)).abs() < 1e-13, "lag {lag}");

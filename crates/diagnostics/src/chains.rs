@@ -11,8 +11,6 @@ pub(crate) struct Sample<'a> {
     chains: Vec<&'a [f64]>,
     /// Draws per chain.
     pub(crate) length: usize,
-    /// Whether every chain stands still (at different values, or the sample would be refused as constant).
-    pub(crate) stuck: bool,
 }
 
 impl<'a> Sample<'a> {
@@ -26,11 +24,10 @@ impl<'a> Sample<'a> {
         if length < min_draws.max(1) {
             return Err(Status::TooFewDraws);
         }
-        let stuck = chains.iter().all(|chain| chain.iter().all(|&x| x == chain[0]));
-        if stuck && chains.iter().all(|chain| chain[0] == chains[0][0]) {
+        if chains.iter().all(|chain| chain.iter().all(|&x| x == chains[0][0])) {
             return Err(Status::Constant);
         }
-        Ok(Self { chains, length, stuck })
+        Ok(Self { chains, length })
     }
 
     /// Number of chains.

@@ -18,6 +18,8 @@ pub enum Status {
     ChainsStuckApart,
     /// A draw is NaN or infinite.
     NonFinite,
+    /// Draws are so large or so close together that their squares leave the range of floating-point numbers.
+    OutOfRange,
     /// All values are equal, so there is no variance to compare.
     Constant,
     /// There are fewer draws than the formula needs, 4 per chain for most.
@@ -51,6 +53,7 @@ impl Status {
             Self::Capped => "at its upper limit: draws are so negatively correlated that the estimate is cut off",
             Self::ChainsStuckApart => "every chain stands still, at different values",
             Self::NonFinite => "a draw is NaN or infinite",
+            Self::OutOfRange => "draws are too large or too close together for floating-point squares; rescale them",
             Self::Constant => "all values are equal",
             Self::TooFewDraws => "too few draws: at least four per chain are needed",
             Self::TooFewChains => "too few chains: at least two are needed",
@@ -90,6 +93,11 @@ impl Diagnostic {
         Self { value: f64::NAN, status }
     }
 
+    /// A value from arithmetic that may have left the range of floating-point numbers.
+    pub(crate) fn in_range(value: f64) -> Self {
+        if value.is_finite() { Self::ok(value) } else { Self::undefined(Status::OutOfRange) }
+    }
+
     /// The value, if there is one.
     #[must_use]
     pub fn get(self) -> Option<f64> {
@@ -99,7 +107,8 @@ impl Diagnostic {
     /// The same remark on another value; an undefined diagnostic stays so.
     #[must_use]
     pub(crate) fn map(self, change: impl FnOnce(f64) -> f64) -> Self {
-        if self.status.is_defined() { Self { value: change(self.value), status: self.status } } else { self }
+        let changed = if self.status.is_defined() { Self::in_range(change(self.value)) } else { self };
+        if changed.status == Status::Ok { Self { status: self.status, ..changed } } else { changed }
     }
 }
 

@@ -25,7 +25,7 @@ pub fn ebfmi(energies: &[f64]) -> Diagnostic {
     }
     let squares = energies.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>();
     let numerator = squares / (energies.len() as f64 - 1.0);
-    Diagnostic::ok(numerator / crate::chains::variance(energies.iter().copied(), energies.len()))
+    Diagnostic::in_range(numerator / crate::chains::variance(energies.iter().copied(), energies.len()))
 }
 
 #[cfg(test)]

@@ -71,20 +71,14 @@ pub fn ess_basic(chains: &[impl AsRef<[f64]>]) -> Diagnostic {
     })
 }
 
-fn with_sample(
-    chains: &[impl AsRef<[f64]>],
-    compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic,
-) -> Diagnostic {
+fn with_sample(chains: &[impl AsRef<[f64]>], compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic) -> Diagnostic {
     match Sample::new(chains, MIN_DRAWS) {
         Err(status) => Diagnostic::undefined(status),
         Ok(sample) => compute(&sample, &mut Workspace::default()),
     }
 }
 
-fn with_order(
-    chains: &[impl AsRef<[f64]>],
-    compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic,
-) -> Diagnostic {
+fn with_order(chains: &[impl AsRef<[f64]>], compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic) -> Diagnostic {
     with_sample(chains, |sample, workspace| {
         workspace.order.sort(sample);
         compute(sample, workspace)
@@ -146,18 +140,22 @@ pub(crate) fn of_sequences(workspace: &mut Workspace) -> EssReadings {
     if rows > 1 {
         total_variance += variance(sequences.rows().map(|row| mean(row.iter().copied(), n)), rows);
     }
-    let combined = geyer(covariances, total_variance, rows, &mut workspace.correlations);
-    // Without movement inside the sequences there are no correlations to read.
-    let within = if within_variance > 0.0 {
-        geyer(covariances, within_variance, rows, &mut workspace.correlations)
-    } else {
-        Diagnostic::undefined(Status::Constant)
-    };
+    let rho = &mut workspace.correlations;
     if sequences.is_stuck() {
-        let combined = Diagnostic { status: Status::ChainsStuckApart, ..combined };
+        // Without movement inside the sequences there are no correlations to read within them.
+        let found = geyer(covariances, total_variance, rows, rho);
+        let status = if found.status.is_defined() { Status::ChainsStuckApart } else { found.status };
+        let combined = Diagnostic { status, ..found };
         return EssReadings { combined, within: Diagnostic::undefined(Status::Constant) };
     }
-    EssReadings { combined, within }
+    if !(within_variance > 0.0 && total_variance.is_finite()) {
+        let out_of_range = Diagnostic::undefined(Status::OutOfRange);
+        return EssReadings { combined: out_of_range, within: out_of_range };
+    }
+    EssReadings {
+        combined: geyer(covariances, total_variance, rows, rho),
+        within: geyer(covariances, within_variance, rows, rho),
+    }
 }
 
 /// Geyer's estimate from the mean autocovariances of `rows` sequences and the variance of all their values.
@@ -192,8 +190,10 @@ fn geyer(covariances: &[f64], total_variance: f64, rows: usize, rho: &mut Vec<f6
     let tau = -1.0 + 2.0 * rho[..last].iter().sum::<f64>() + rho[last];
     let total = rows as f64 * n as f64;
     let least = 1.0 / total.log10();
-    if tau >= least {
-        Diagnostic::ok(total / tau)
+    if tau.is_nan() {
+        Diagnostic::undefined(Status::OutOfRange)
+    } else if tau >= least {
+        Diagnostic::in_range(total / tau)
     } else {
         Diagnostic { value: total / least, status: Status::Capped }
     }

@@ -52,10 +52,7 @@ pub fn mcse_quantile(chains: &[impl AsRef<[f64]>], probability: f64) -> Diagnost
     })
 }
 
-fn with_sample(
-    chains: &[impl AsRef<[f64]>],
-    compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic,
-) -> Diagnostic {
+fn with_sample(chains: &[impl AsRef<[f64]>], compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic) -> Diagnostic {
     match Sample::new(chains, MIN_DRAWS) {
         Err(status) => Diagnostic::undefined(status),
         Ok(sample) => compute(&sample, &mut Workspace::default()),

@@ -116,11 +116,11 @@ fn of_sequences(sequences: &Sequences, groups: &[Vec<usize>]) -> Diagnostic {
         group_means.push(mean(members, group.len()));
     }
     within /= groups.len() as f64;
-    if within == 0.0 {
+    if within == 0.0 && sequences.is_stuck() {
         return Diagnostic { value: f64::INFINITY, status: Status::ChainsStuckApart };
     }
     let between = variance(group_means.iter().copied(), groups.len());
-    Diagnostic::ok((1.0 + between / within).sqrt())
+    Diagnostic::in_range((1.0 + between / within).sqrt())
 }
 
 #[cfg(test)]

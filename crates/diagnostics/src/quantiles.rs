@@ -85,7 +85,12 @@ pub(crate) fn interpolate(count: usize, probability: f64, value: impl Fn(usize) 
     let below = (position.floor() as usize).min(count - 1);
     let weight = position - below as f64;
     let low = value(below);
-    if weight <= 0.0 { low } else { low + weight * (value(below + 1) - low) }
+    if weight <= 0.0 {
+        return low;
+    }
+    let high = value(below + 1);
+    // Equal neighbours need no interpolation, which would turn two infinities into NaN.
+    if high == low { low } else { low + weight * (high - low) }
 }
 
 fn sorted(values: &[f64], probability: f64) -> Result<Vec<f64>, Status> {

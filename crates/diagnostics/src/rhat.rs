@@ -8,6 +8,9 @@ use crate::chains::{MIN_DRAWS, Sample, Sequences, mean, variance};
 use crate::workspace::Workspace;
 use crate::{Diagnostic, Status};
 
+/// R-hat above which chains do not yet agree (Vehtari et al. 2021).
+pub const RHAT_THRESHOLD: f64 = 1.01;
+
 /// Rank-normalised split R-hat: the larger of the bulk and the folded value.
 ///
 /// Chains are split in halves and replaced by the normal scores of their ranks; the folded value does the same with
@@ -72,10 +75,7 @@ pub fn rhat_basic(chains: &[impl AsRef<[f64]>]) -> Diagnostic {
     }
 }
 
-fn with_order(
-    chains: &[impl AsRef<[f64]>],
-    compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic,
-) -> Diagnostic {
+fn with_order(chains: &[impl AsRef<[f64]>], compute: impl FnOnce(&Sample<'_>, &mut Workspace) -> Diagnostic) -> Diagnostic {
     match Sample::new(chains, MIN_DRAWS) {
         Err(status) => Diagnostic::undefined(status),
         Ok(sample) => {
@@ -124,7 +124,7 @@ pub(crate) fn of_sequences(sequences: &Sequences) -> Diagnostic {
     let between = means.clone().sum::<f64>() / rows as f64;
     let between = means.map(|m| (m - between) * (m - between)).sum::<f64>() / (rows as f64 - 1.0);
     let within = mean(sequences.rows().map(|row| variance(row.iter().copied(), n)), rows);
-    Diagnostic::ok((between / within + (n as f64 - 1.0) / n as f64).sqrt())
+    Diagnostic::in_range((between / within + (n as f64 - 1.0) / n as f64).sqrt())
 }
 
 #[cfg(test)]

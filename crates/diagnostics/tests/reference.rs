@@ -16,8 +16,7 @@ fn data_folder() -> PathBuf {
 fn read_chain(text: &str) -> (Vec<String>, Vec<Vec<f64>>) {
     let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let names: Vec<String> = lines.next().expect("a header").split(',').map(str::to_owned).collect();
-    let rows: Vec<Vec<f64>> =
-        lines.map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect()).collect();
+    let rows: Vec<Vec<f64>> = lines.map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect()).collect();
     let columns = (0..names.len()).map(|column| rows.iter().map(|row| row[column]).collect()).collect();
     (names, columns)
 }

@@ -1,6 +1,7 @@
 //! Hold draws of any origin: positions, statistics, and the report of the run that made them.
 
 use crate::{Layout, Origin, RunReport, Statistics};
+use std::collections::TryReserveError;
 use std::sync::Arc;
 
 /// Positions and statistics of one chain, draw by draw.
@@ -42,6 +43,21 @@ impl ChainDraws {
     pub fn push(&mut self, position: &[f64]) {
         assert_eq!(position.len(), self.dim, "a position has one value per coordinate");
         self.positions.extend_from_slice(position);
+    }
+
+    /// Makes room for `additional` more positions.
+    ///
+    /// # Errors
+    /// When the memory cannot be had; the chain stays as it is.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        // A product beyond `usize` is beyond any memory, which is what `usize::MAX` values report.
+        self.positions.try_reserve(additional.saturating_mul(self.dim))
+    }
+
+    /// Number of coordinates of a position.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Number of draws.
@@ -125,6 +141,12 @@ impl Draws {
         self.origin
     }
 
+    /// What tables, plots and files write beside these draws; `None` when they follow the posterior itself.
+    #[must_use]
+    pub fn caveat(&self) -> Option<String> {
+        self.origin.caveat_at(self.report.temperature)
+    }
+
     /// The chains; independent draws are one chain.
     #[must_use]
     pub fn chains(&self) -> &[ChainDraws] {
@@ -170,9 +192,7 @@ impl Draws {
     /// The coordinate named `name`, as [`Layout::coordinate_name`] writes it, on the scale people read.
     #[must_use]
     pub fn values(&self, name: &str) -> Option<Vec<Vec<f64>>> {
-        let block_name = name.split('[').next().unwrap_or(name);
-        let block = self.layout.block(block_name)?;
-        let coordinate = block.range().find(|&i| self.layout.coordinate_name(i) == name)?;
+        let coordinate = self.layout.coordinate_of(name)?;
         Some(self.coordinate(coordinate))
     }
 
@@ -180,5 +200,65 @@ impl Draws {
     #[must_use]
     pub fn statistic(&self, name: &str) -> Option<Vec<Vec<f64>>> {
         self.chains.iter().map(|chain| chain.statistics.column(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Block, Column, Field, Transform};
+
+    fn draws() -> Draws {
+        let layout = Layout::new(vec![Block::new("w", &[2]), Block::new("tau", &[]).with_transform(Transform::EXP)]).unwrap();
+        let mut long = ChainDraws::from_positions(3, vec![1.0, 2.0, 0.0, 3.0, 4.0, 1.0]);
+        long.statistics = Statistics::new(vec![Column::from(&Field::real("lp"))]);
+        long.statistics.push(&[-1.0]);
+        long.statistics.push(&[-2.0]);
+        let short = ChainDraws::from_positions(3, vec![5.0, 6.0, 2.0]);
+        Draws::new(layout, Origin::Mcmc, vec![long, short], RunReport::new("nuts", 1))
+    }
+
+    #[test]
+    fn coordinates_are_read_on_the_constrained_scale() {
+        let draws = draws();
+        assert_eq!(draws.values("w[1]"), Some(vec![vec![2.0, 4.0], vec![6.0]]));
+        assert_eq!(draws.values("tau"), Some(vec![vec![1.0, 1f64.exp()], vec![2f64.exp()]]));
+        assert_eq!(draws.chains()[0].coordinate(2), [0.0, 1.0]);
+        assert_eq!(draws.values("w"), None);
+    }
+
+    #[test]
+    fn chains_may_differ_in_length() {
+        let draws = draws();
+        assert_eq!((draws.num_draws(), draws.min_len(), draws.dim()), (3, 1, 3));
+        assert_eq!(draws.positions().nth(2), Some([5.0, 6.0, 2.0].as_slice()));
+        assert_eq!(draws.chains()[0].position(1), [3.0, 4.0, 1.0]);
+    }
+
+    #[test]
+    fn a_statistic_is_there_when_every_chain_has_it() {
+        let draws = draws();
+        assert_eq!(draws.statistic("lp"), None);
+        assert_eq!(draws.chains()[0].statistics.column("lp"), Some(vec![-1.0, -2.0]));
+        let one = Draws::new(Arc::clone(draws.layout()), Origin::Mcmc, draws.chains()[..1].to_vec(), draws.report);
+        assert_eq!(one.statistic("lp"), Some(vec![vec![-1.0, -2.0]]));
+    }
+
+    #[test]
+    fn an_empty_chain_has_no_draws() {
+        let chain = ChainDraws::new(2);
+        assert!(chain.is_empty() && chain.positions().len() == 0);
+        assert_eq!(ChainDraws::new(0).len(), 0);
+    }
+
+    #[test]
+    fn draws_that_are_not_from_the_posterior_say_so() {
+        let mut draws = draws();
+        assert_eq!(draws.caveat(), None);
+        draws.report.temperature = 0.1;
+        assert!(draws.caveat().unwrap().contains("temperature 0.1"));
+        draws.origin = Origin::Ensemble;
+        draws.report.temperature = 1.0;
+        assert_eq!(draws.caveat().as_deref(), Some(Origin::Ensemble.caveat()));
     }
 }

@@ -161,9 +161,30 @@ impl Block {
 /// # Ok::<(), ergodic_draws::LayoutError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedLayout")]
 pub struct Layout {
     blocks: Vec<Block>,
     dim: usize,
+}
+
+/// A layout as a file claims it.
+#[derive(Deserialize)]
+struct UncheckedLayout {
+    blocks: Vec<Block>,
+    dim: usize,
+}
+
+impl TryFrom<UncheckedLayout> for Layout {
+    type Error = LayoutError;
+
+    fn try_from(unchecked: UncheckedLayout) -> Result<Self, LayoutError> {
+        let layout = Self::new(unchecked.blocks)?;
+        if layout.dim == unchecked.dim {
+            Ok(layout)
+        } else {
+            Err(LayoutError::WrongDimension { blocks: layout.dim, stated: unchecked.dim })
+        }
+    }
 }
 
 /// Why blocks do not make a [`Layout`].
@@ -179,30 +200,57 @@ pub enum LayoutError {
     /// A name that storage keeps for itself.
     #[error("the name '{0}' is reserved for storage; rename the block")]
     ReservedName(String),
+    /// A block has more coordinates than the machine can count.
+    #[error("the shape of block '{0}' has too many coordinates to count")]
+    TooLarge(String),
+    /// A stored layout states another dimension than its blocks have.
+    #[error("the blocks of a stored layout have {blocks} coordinates, but it states {stated}")]
+    WrongDimension {
+        /// Coordinates of the blocks.
+        blocks: usize,
+        /// The dimension that is stated.
+        stated: usize,
+    },
+}
+
+/// Whether `name` can be a file name on every system, and a variable in ArviZ.
+pub(crate) fn is_valid_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+}
+
+/// Whether storage keeps `name` for itself.
+pub(crate) fn is_reserved_name(name: &str) -> bool {
+    matches!(name, "chain" | "draw" | "sample" | "pred_id" | "zarr.json")
+}
+
+/// ArviZ's name of an axis of a variable that names no axes.
+pub(crate) fn axis_name(variable: &str, axis: usize) -> String {
+    format!("{variable}_dim_{axis}")
 }
 
 impl Layout {
     /// Lays the blocks one after the other; the offsets they came with are replaced.
     ///
     /// # Errors
-    /// When two blocks share a name, or a name cannot be a file name of a run folder.
+    /// When two blocks share a name, a name cannot be a file name of a run folder, or there are more coordinates than `usize` counts.
     pub fn new(mut blocks: Vec<Block>) -> Result<Self, LayoutError> {
         let mut dim = 0;
         for index in 0..blocks.len() {
             let name = blocks[index].name.clone();
-            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic())
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-            if !valid {
+            if !is_valid_name(&name) {
                 return Err(LayoutError::InvalidName(name));
             }
-            if matches!(name.as_str(), "chain" | "draw" | "sample" | "pred_id") {
+            // ArviZ names the axes of `w` `w_dim_0`, `w_dim_1` and so on, and a variable cannot share the name of an axis.
+            let is_axis = |other: &Block| (0..other.shape.len()).any(|axis| name == axis_name(&other.name, axis));
+            if is_reserved_name(&name) || blocks.iter().any(is_axis) {
                 return Err(LayoutError::ReservedName(name));
             }
             if blocks[..index].iter().any(|other| other.name == name) {
                 return Err(LayoutError::DuplicateName(name));
             }
+            let len = blocks[index].shape.iter().try_fold(1_usize, |len, &extent| len.checked_mul(extent));
             blocks[index].offset = dim;
-            dim += blocks[index].len();
+            dim = len.and_then(|len| dim.checked_add(len)).ok_or(LayoutError::TooLarge(name))?;
         }
         Ok(Self { blocks, dim })
     }
@@ -263,6 +311,36 @@ impl Layout {
         format!("{}[{}]", block.name, index.join(","))
     }
 
+    /// The coordinate that [`coordinate_name`](Self::coordinate_name) calls `name`.
+    ///
+    /// ```
+    /// use ergodic_draws::{Block, Layout};
+    /// let layout = Layout::new(vec![Block::new("tau", &[]), Block::new("weight", &[2, 3])])?;
+    /// assert_eq!(layout.coordinate_of("weight[1,0]"), Some(4));
+    /// assert_eq!(layout.coordinate_of("weight[2,0]"), None);
+    /// # Ok::<(), ergodic_draws::LayoutError>(())
+    /// ```
+    #[must_use]
+    pub fn coordinate_of(&self, name: &str) -> Option<usize> {
+        let (block_name, index) = match name.strip_suffix(']') {
+            Some(open) => open.split_once('[')?,
+            None => (name, ""),
+        };
+        let block = self.block(block_name)?;
+        let index: Vec<&str> = if index.is_empty() { Vec::new() } else { index.split(',').collect() };
+        if index.len() != block.shape.len() {
+            return None;
+        }
+        let mut coordinate = 0;
+        for (text, &extent) in index.iter().zip(&block.shape) {
+            let position: usize = text.parse().ok().filter(|&position| position < extent)?;
+            coordinate = coordinate * extent + position;
+        }
+        let coordinate = block.offset + coordinate;
+        // Other spellings of the same index, such as `w[01]`, are no names.
+        (self.coordinate_name(coordinate) == name).then_some(coordinate)
+    }
+
     /// The constrained value of coordinate `coordinate` at the unconstrained value `x`.
     ///
     /// # Panics
@@ -300,6 +378,59 @@ mod tests {
     fn bad_names_are_refused() {
         assert!(matches!(Layout::new(vec![Block::new("a", &[]), Block::new("a", &[])]), Err(LayoutError::DuplicateName(_))));
         assert!(matches!(Layout::new(vec![Block::new("../a", &[])]), Err(LayoutError::InvalidName(_))));
-        assert!(matches!(Layout::new(vec![Block::new("chain", &[])]), Err(LayoutError::ReservedName(_))));
+        assert!(matches!(Layout::new(vec![Block::new("", &[])]), Err(LayoutError::InvalidName(_))));
+        for reserved in ["chain", "draw", "zarr.json"] {
+            assert!(matches!(Layout::new(vec![Block::new(reserved, &[])]), Err(LayoutError::ReservedName(_))));
+        }
+        let axis = |shape| Layout::new(vec![Block::new("w_dim_1", &[]), Block::new("w", shape)]);
+        assert!(matches!(axis(&[2, 2]), Err(LayoutError::ReservedName(_))));
+        assert!(axis(&[2]).is_ok());
+    }
+
+    #[test]
+    fn shapes_beyond_counting_are_refused() {
+        assert!(matches!(Layout::new(vec![Block::new("w", &[usize::MAX, 2])]), Err(LayoutError::TooLarge(_))));
+        let blocks = vec![Block::new("v", &[usize::MAX]), Block::new("w", &[1])];
+        assert!(matches!(Layout::new(blocks), Err(LayoutError::TooLarge(_))));
+    }
+
+    #[test]
+    fn every_name_finds_its_coordinate() {
+        let blocks = vec![Block::new("a", &[]), Block::new("none", &[0]), Block::new("b", &[2, 1, 3]), Block::new("c.d", &[1])];
+        let layout = Layout::new(blocks).unwrap();
+        for coordinate in 0..layout.dim() {
+            assert_eq!(layout.coordinate_of(&layout.coordinate_name(coordinate)), Some(coordinate));
+        }
+        for wrong in ["", "a[0]", "a[]", "b", "b[0,0]", "b[2,0,0]", "b[0,0,03]", "b[0,0,+1]", "none[0]", "none", "b[0,0,0", "e"]
+        {
+            assert_eq!(layout.coordinate_of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn transforms_are_undone() {
+        for transform in [Transform::Identity, Transform::Exp { factor: 3.0 }, Transform::Logistic] {
+            for x in [-3.0, 0.0, 0.7] {
+                assert!((transform.unconstrain(transform.constrain(x)) - x).abs() < 1e-12, "{transform:?} at {x}");
+            }
+        }
+        assert_eq!(Transform::Exp { factor: 3.0 }.constrain(0.0), 3.0);
+        assert_eq!(Transform::Logistic.constrain(f64::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn layers_are_counted_from_the_input() {
+        assert_eq!(Layout::flat(3).num_layers(), 0);
+        let layout = Layout::new(vec![Block::new("w", &[1]).in_layer(4), Block::new("v", &[1])]).unwrap();
+        assert_eq!(layout.num_layers(), 5);
+    }
+
+    #[test]
+    fn stored_layouts_are_checked() {
+        let layout = Layout::new(vec![Block::new("w", &[2]).with_transform(Transform::EXP), Block::new("v", &[])]).unwrap();
+        let json = serde_json::to_string(&layout).unwrap();
+        assert_eq!(serde_json::from_str::<Layout>(&json).unwrap(), layout);
+        assert!(serde_json::from_str::<Layout>(&json.replace("\"dim\":3", "\"dim\":4")).is_err());
+        assert!(serde_json::from_str::<Layout>(&json.replace("\"v\"", "\"w\"")).is_err());
     }
 }

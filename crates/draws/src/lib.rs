@@ -4,18 +4,32 @@
 //! draws while they are made, [`Draws`] holds finished ones whatever their [`Origin`], and [`Predictions`] holds what a model says
 //! about new inputs under each draw.
 
+mod csv;
 mod draws;
 mod layout;
+mod memory;
+mod moments;
 mod origin;
+mod per_chain;
 mod predictions;
+mod real;
 mod report;
+mod run_folder;
 mod sink;
 mod statistics;
+mod tee;
+mod thin;
 
+pub use csv::write_csv;
 pub use draws::{ChainDraws, Draws};
 pub use layout::{Block, Layout, LayoutError, Role, Transform};
+pub use memory::Memory;
+pub use moments::{ChainMoments, Moments};
 pub use origin::Origin;
 pub use predictions::{PredictionKind, Predictions};
 pub use report::{ChainReport, Outcome, RunReport};
+pub use run_folder::RunFolder;
 pub use sink::{ChainSink, DrawRef, Phase, Schema, Sink, SinkError};
 pub use statistics::{Column, Field, FieldKind, Statistics};
+pub use tee::Tee;
+pub use thin::Thin;

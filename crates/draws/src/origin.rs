@@ -48,4 +48,37 @@ impl Origin {
             Self::Point => "point estimate: a single optimised point",
         }
     }
+    /// The [`caveat`](Self::caveat) of draws made at a temperature; `None` when they follow the posterior itself.
+    ///
+    /// ```
+    /// use ergodic_draws::Origin;
+    /// assert_eq!(Origin::Mcmc.caveat_at(1.0), None);
+    /// assert_eq!(Origin::Mcmc.caveat_at(0.5).unwrap(), "tempered: draws are from the density at temperature 0.5, not from the posterior");
+    /// ```
+    #[must_use]
+    pub fn caveat_at(self, temperature: f64) -> Option<String> {
+        let tempered = (temperature != 1.0)
+            .then(|| format!("tempered: draws are from the density at temperature {temperature}, not from the posterior"));
+        match (self.caveat(), tempered) {
+            ("", tempered) => tempered,
+            (caveat, None) => Some(caveat.to_owned()),
+            (caveat, Some(tempered)) => Some(format!("{caveat}; {tempered}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_origin_but_the_exact_one_has_a_caveat() {
+        let all = [Origin::Mcmc, Origin::BiasedMcmc, Origin::Approximation, Origin::Ensemble, Origin::Point];
+        for origin in all {
+            assert_eq!(origin.caveat().is_empty(), origin.is_exact());
+            assert_eq!(origin.caveat_at(1.0).is_none(), origin.is_exact());
+            assert!(origin.caveat_at(2.0).unwrap().starts_with(origin.caveat()));
+        }
+        assert!(!Origin::Approximation.is_markov() && Origin::BiasedMcmc.is_markov());
+    }
 }

@@ -17,6 +17,24 @@ pub enum PredictionKind {
 /// `values` is indexed `[draw][point][output]`, with the draws of all chains one after the other. For regression `values` is the
 /// mean of the likelihood and `noise_sd` its standard deviation, both in the target's own unit; for classification `values` is the
 /// probability of each class and `noise_sd` is empty.
+///
+/// ```
+/// use ergodic_draws::{Origin, PredictionKind, Predictions};
+/// let predictions = Predictions {
+///     origin: Origin::Mcmc,
+///     kind: PredictionKind::Classification,
+///     target_name: "label".into(),
+///     chain_lengths: vec![1, 1],
+///     num_points: 1,
+///     num_outputs: 2,
+///     values: vec![0.25, 0.75, 0.5, 0.5],
+///     noise_sd: vec![],
+///     simulated: vec![],
+///     log_likelihood: vec![],
+///     observed: vec![],
+/// };
+/// assert_eq!(predictions.series(0, 1), [vec![0.75], vec![0.5]]);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
     /// Where the draws come from.
@@ -79,5 +97,32 @@ impl Predictions {
             start += length;
         }
         chains
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_follow_chains_of_different_length() {
+        let (num_points, num_outputs) = (2, 3);
+        let predictions = Predictions {
+            origin: Origin::Mcmc,
+            kind: PredictionKind::Regression,
+            target_name: "y".into(),
+            chain_lengths: vec![2, 0, 1],
+            num_points,
+            num_outputs,
+            values: (0..18).map(f64::from).collect(),
+            noise_sd: vec![1.0; 18],
+            simulated: vec![0.0; 30],
+            log_likelihood: vec![],
+            observed: vec![],
+        };
+        assert_eq!(predictions.num_draws(), 3);
+        assert_eq!(predictions.num_simulated(), 5);
+        assert_eq!(predictions.value(2, 1, 0), 15.0);
+        assert_eq!(predictions.series(1, 2), [vec![5.0, 11.0], vec![], vec![17.0]]);
     }
 }

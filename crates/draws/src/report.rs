@@ -32,16 +32,30 @@ pub struct ChainReport {
     /// Gradient evaluations spent on kept draws.
     pub sampling_gradients: u64,
     /// Wall time of warm-up in seconds.
+    #[serde(with = "crate::real")]
     pub warmup_seconds: f64,
     /// Wall time of sampling in seconds.
+    #[serde(with = "crate::real")]
     pub sampling_seconds: f64,
     /// Tuned quantities by name, such as `step_size`.
+    #[serde(with = "crate::real::by_name")]
     pub tuned: BTreeMap<String, f64>,
     /// How it ended.
     pub outcome: Outcome,
 }
 
 /// What a run was asked, what it cost and how it ended.
+///
+/// JSON keeps every value exactly, NaN and the infinities included.
+///
+/// ```
+/// use ergodic_draws::RunReport;
+/// let mut report = RunReport::new("variational", 1);
+/// report.objective.push((100, f64::NEG_INFINITY));
+/// let json = serde_json::to_string(&report)?;
+/// assert_eq!(serde_json::from_str::<RunReport>(&json)?, report);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Name of the method in the registry, such as `nuts`.
@@ -51,14 +65,17 @@ pub struct RunReport {
     /// Seed of all random streams.
     pub seed: u64,
     /// Temperature of the density that was sampled; 1 is the posterior itself.
+    #[serde(with = "crate::real")]
     pub temperature: f64,
     /// Version of the crate that made the draws.
     pub version: String,
     /// Wall time of the whole run in seconds.
+    #[serde(with = "crate::real")]
     pub seconds: f64,
     /// One report a chain.
     pub chains: Vec<ChainReport>,
     /// The objective against iterations, for methods that optimise: pairs of gradient evaluations and value in nats.
+    #[serde(with = "crate::real::against_count")]
     pub objective: Vec<(u64, f64)>,
     /// What the user should know: chains that failed, settings that were changed, limits that were met.
     pub warnings: Vec<String>,
@@ -85,5 +102,44 @@ impl RunReport {
     #[must_use]
     pub fn gradients(&self) -> u64 {
         self.chains.iter().map(|chain| chain.warmup_gradients + chain.sampling_gradients).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(warmup_gradients: u64, sampling_gradients: u64, outcome: Outcome) -> ChainReport {
+        ChainReport {
+            warmup_gradients,
+            sampling_gradients,
+            warmup_seconds: 0.1,
+            sampling_seconds: 1.0 / 3.0,
+            tuned: BTreeMap::from([("step_size".to_owned(), f64::INFINITY)]),
+            outcome,
+        }
+    }
+
+    #[test]
+    fn gradients_of_all_chains_and_phases_are_counted() {
+        let mut report = RunReport::new("nuts", 1);
+        report.chains = vec![chain(1, 10, Outcome::Completed), chain(100, 1000, Outcome::Stopped("signal".into()))];
+        assert_eq!(report.gradients(), 1111);
+        assert!(report.chains[0].outcome.is_completed() && !report.chains[1].outcome.is_completed());
+    }
+
+    #[test]
+    fn json_keeps_every_value() {
+        let mut report = RunReport::new("nuts", u64::MAX);
+        report.chains = vec![chain(0, u64::MAX, Outcome::Failed("row 3".into()))];
+        report.settings = serde_json::json!({"step_size": 0.1, "nested": [1, null, "x"]});
+        report.seconds = 2.0;
+        report.objective = vec![(1, f64::NEG_INFINITY), (u64::MAX, 5e-324)];
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
+        report.temperature = f64::NAN;
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(serde_json::from_str::<RunReport>(&json).unwrap().temperature.is_nan());
+        assert!(serde_json::from_str::<RunReport>(&json.replace("\"NaN\"", "\"none\"")).is_err());
     }
 }

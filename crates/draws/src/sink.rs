@@ -1,6 +1,6 @@
 //! Receive draws while they are made; a sink that cannot keep a draw stops the run.
 
-use crate::{Column, Layout, Origin, RunReport};
+use crate::{Column, FieldKind, Layout, Origin, RunReport};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Schema {
     pub chains: usize,
     /// Warm-up iterations per chain that are planned.
     pub warmup: usize,
-    /// Draws per chain that are planned.
+    /// Draws per chain that are planned; `usize::MAX` where something else ends the run.
     pub draws: usize,
     /// What was asked: method, settings, seed, version. Costs and outcomes follow in [`Sink::finish`].
     pub report: RunReport,
@@ -68,6 +68,20 @@ pub trait Sink: Sync {
     /// # Errors
     /// When the rest cannot be written; what is written already stays readable.
     fn finish(&self, report: &RunReport) -> Result<(), SinkError>;
+}
+
+impl<S: Sink + ?Sized> Sink for &S {
+    fn begin(&self, schema: &Schema) -> Result<(), SinkError> {
+        (**self).begin(schema)
+    }
+
+    fn open_chain(&self, chain: usize) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        (**self).open_chain(chain)
+    }
+
+    fn finish(&self, report: &RunReport) -> Result<(), SinkError> {
+        (**self).finish(report)
+    }
 }
 
 /// The writer of one chain.
@@ -112,4 +126,39 @@ pub enum SinkError {
     /// The place already holds something.
     #[error("'{}' already exists; choose another folder or remove it first", .0.display())]
     AlreadyExists(PathBuf),
+    /// The draws do not fit into memory.
+    #[error(
+        "{chains} chains of {draws} draws with {dim} coordinates need {:.1} GiB of memory, more than can be had; \
+         keep every k-th draw, or write the draws to a run folder",
+        *bytes as f64 / f64::from(1 << 30)
+    )]
+    TooLarge {
+        /// Bytes of the draws and their statistics.
+        bytes: u128,
+        /// Number of chains.
+        chains: usize,
+        /// Draws per chain.
+        draws: usize,
+        /// Number of coordinates.
+        dim: usize,
+    },
+    /// A statistic's name cannot be stored.
+    #[error(
+        "the statistic '{0}' cannot be stored; give each statistic its own name of letters, digits, '_', '-' and '.', \
+         starting with a letter, and other than chain, draw, sample and pred_id"
+    )]
+    InvalidStatistic(String),
+    /// A statistic has a value that its type on disk cannot hold.
+    #[error("the statistic '{column}' is declared as {kind:?} but has the value {value}; declare it as real")]
+    WrongKind {
+        /// The statistic.
+        column: String,
+        /// Its type.
+        kind: FieldKind,
+        /// Its value.
+        value: f64,
+    },
+    /// The calls to a sink do not follow the order that [`Sink`] states.
+    #[error("a sink is used in the wrong order: {0}")]
+    Misused(&'static str),
 }

@@ -1,6 +1,7 @@
 //! Keep what a method says about each draw, in columns with ArviZ's names.
 
 use serde::{Deserialize, Serialize};
+use std::collections::TryReserveError;
 
 /// The type that a statistic has on disk and in tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,13 @@ impl From<&Field> for Column {
 /// The statistics of one chain: one row a draw, one column a field.
 ///
 /// Values of every kind are held as `f64`; whole numbers up to 2⁵³ are exact.
+///
+/// ```
+/// use ergodic_draws::{Column, Field, Statistics};
+/// let mut statistics = Statistics::new(vec![Column::from(&Field::flag("diverging"))]);
+/// statistics.push(&[1.0]);
+/// assert_eq!(statistics.column("diverging"), Some(vec![1.0]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Statistics {
     columns: Vec<Column>,
@@ -81,6 +89,14 @@ impl Statistics {
     pub fn push(&mut self, row: &[f64]) {
         assert_eq!(row.len(), self.columns.len(), "a row has one value per column");
         self.rows.extend_from_slice(row);
+    }
+
+    /// Makes room for `additional` more rows.
+    ///
+    /// # Errors
+    /// When the memory cannot be had; the rows stay as they are.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        self.rows.try_reserve(additional.saturating_mul(self.columns.len()))
     }
 
     /// The columns in order.
@@ -120,5 +136,34 @@ impl Statistics {
     /// Keeps the first `draws` rows.
     pub fn truncate(&mut self, draws: usize) {
         self.rows.truncate(draws * self.columns.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_columns_hold_the_same_values() {
+        let fields = [Field::real("lp"), Field::integer("n_steps"), Field::flag("diverging")];
+        let mut statistics = Statistics::new(fields.iter().map(Column::from).collect());
+        assert!(statistics.is_empty());
+        statistics.push(&[-1.5, 7.0, 0.0]);
+        statistics.push(&[-2.5, 3.0, 1.0]);
+        assert_eq!(statistics.column("n_steps"), Some(vec![7.0, 3.0]));
+        assert_eq!(statistics.row(1), [-2.5, 3.0, 1.0]);
+        assert_eq!(statistics.columns()[2], Column { name: "diverging".into(), kind: FieldKind::Flag });
+        assert_eq!(statistics.column("energy"), None);
+        statistics.truncate(1);
+        assert_eq!((statistics.len(), statistics.column("lp")), (1, Some(vec![-1.5])));
+        statistics.truncate(5);
+        assert_eq!(statistics.len(), 1);
+    }
+
+    #[test]
+    fn without_columns_there_are_no_rows() {
+        let mut statistics = Statistics::default();
+        statistics.push(&[]);
+        assert!(statistics.is_empty() && statistics.column("lp").is_none());
     }
 }

@@ -94,6 +94,9 @@ pub trait PriorDraws: Sync {
 
 /// Network outputs for given inputs, and what they mean for targets.
 pub trait NetworkOutputs: Sync {
+    /// Number of coordinates of a position.
+    fn num_coordinates(&self) -> usize;
+
     /// Number of inputs of the network.
     fn num_inputs(&self) -> usize;
 
@@ -102,6 +105,11 @@ pub trait NetworkOutputs: Sync {
 
     /// The likelihood that reads the outputs.
     fn likelihood(&self) -> &dyn Likelihood;
+
+    /// The likelihood's parameters in a position, unconstrained; its last coordinates by default.
+    fn likelihood_parameters<'p>(&self, position: &'p [f64]) -> &'p [f64] {
+        &position[position.len() - self.likelihood().parameters().len()..]
+    }
 
     /// Name of the target, with its unit if it has one.
     fn target_name(&self) -> &str;

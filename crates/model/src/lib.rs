@@ -2,17 +2,35 @@
 //!
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
+mod bayesian_network;
+#[doc(hidden)]
+pub mod bench_support;
 mod capabilities;
+mod data;
+mod gradient_check;
 mod likelihood;
+mod likelihood_block;
 mod log_density;
+mod network;
 mod posterior;
+mod precision;
+mod predict;
+mod prior;
 mod rng;
+mod simd;
 
+pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{
     Capabilities, Curvature, LayerFactors, LocalEvaluator, LocalReparameterization, MinibatchEvaluator, MinibatchGradient,
     MissingCapability, NetworkOutputs, OutputEvaluator, PointwiseLogLikelihood, PriorDraws,
 };
-pub use likelihood::{Likelihood, LikelihoodParameter};
+pub use data::{DataError, Dataset, Standardization};
+pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
+pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
+pub use network::{Activation, DenseLayer, Network, NetworkError};
 pub use posterior::{LabelError, Labelled, Posterior};
+pub use precision::Precision;
+pub use predict::{PredictOptions, predict};
+pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Scale};
 pub use rng::{ChainRng, Purpose, stream};

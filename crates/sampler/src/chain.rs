@@ -188,8 +188,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
 
     /// Finds an initial position, builds the kernel, and lets its adaptation choose first parameters.
     fn begin(&self, chain: usize, density: &mut dyn LogDensity) -> Result<LivingOf<M>, ChainError> {
-        let context =
-            BuildContext { dim: self.layout.dim(), warmup: self.run.warmup, prior_scales: self.prior_scales };
+        let context = BuildContext { dim: self.layout.dim(), warmup: self.run.warmup, prior_scales: self.prior_scales };
         let (mut kernel, mut adaptation) = self.method.build(&context);
         let given = self.initial_positions.map(|positions| positions[chain].as_slice());
         let mut initialise = stream(self.run.seed, chain, Purpose::Initialise);

@@ -80,8 +80,7 @@ impl Checkpoint {
     /// # Errors
     /// When the content cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
-        let content =
-            postcard::to_stdvec(self).map_err(|error| CheckpointError::Malformed { problem: error.to_string() })?;
+        let content = postcard::to_stdvec(self).map_err(|error| CheckpointError::Malformed { problem: error.to_string() })?;
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&crc32(&content).to_le_bytes());
@@ -138,8 +137,8 @@ impl Checkpoint {
     /// When the file cannot be read, or is no whole checkpoint.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
         Self::from_bytes(&bytes)
     }
 }
@@ -200,8 +199,7 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        let header =
-            Header { method: "nuts".into(), settings: "{}".into(), dim: 2, chains: 2, warmup: 10, seed: 3 };
+        let header = Header { method: "nuts".into(), settings: "{}".into(), dim: 2, chains: 2, warmup: 10, seed: 3 };
         let counters = Counters { iteration: 25, ..Counters::default() };
         let alive = ChainRecord::Alive { counters, state: vec![1, 2, 3] };
         Checkpoint { header, chains: vec![alive, ChainRecord::NotBegun] }

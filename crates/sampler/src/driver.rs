@@ -141,11 +141,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
     /// As [`run`](Self::run); but a run that was stopped in warm-up is no error, since it can go on.
     pub fn run_with_checkpoint(self) -> Result<(Draws, Checkpoint), RunError> {
         let result = self.drive(true, true)?;
-        if result.has_draws || result.can_go_on() {
-            Ok((result.draws, result.checkpoint))
-        } else {
-            Err(result.no_draws())
-        }
+        if result.has_draws || result.can_go_on() { Ok((result.draws, result.checkpoint)) } else { Err(result.no_draws()) }
     }
 
     /// Runs without keeping draws in memory, for posteriors too large for it: they go to the sink alone.

@@ -6,7 +6,9 @@
 
 use crate::adaptation::{HamiltonianAdaptation, Warmup};
 use crate::settings::{check, positive};
-use crate::{BuildContext, GradientState, HamiltonianKernel, Info, Integrator, Kernel, Method, Metric, PhasePoint, SettingsError};
+use crate::{
+    BuildContext, GradientState, HamiltonianKernel, Info, Integrator, Kernel, Method, Metric, PhasePoint, SettingsError,
+};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 use rand::RngExt;

@@ -311,9 +311,7 @@ impl TryFrom<StoredMetric> for Metric {
         match stored {
             StoredMetric::Unit => Ok(Self::unit()),
             StoredMetric::Diagonal(inverse_mass) => Self::diagonal(inverse_mass),
-            StoredMetric::Dense(dim, values) if values.len() == dim * dim => {
-                Self::dense(DMatrix::from_vec(dim, dim, values))
-            }
+            StoredMetric::Dense(dim, values) if values.len() == dim * dim => Self::dense(DMatrix::from_vec(dim, dim, values)),
             StoredMetric::Dense(dim, values) => {
                 let columns = values.len().checked_div(dim).unwrap_or(0);
                 Err(MetricError::NotPositiveDefinite { rows: dim, columns })

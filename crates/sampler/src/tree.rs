@@ -198,8 +198,7 @@ impl Trajectory<'_> {
     }
 
     fn unite(&mut self, left: &Subtree, right: &Subtree, sum: usize, choose_right: bool) -> Subtree {
-        let (proposal, rejected) =
-            if choose_right { (right.proposal, left.proposal) } else { (left.proposal, right.proposal) };
+        let (proposal, rejected) = if choose_right { (right.proposal, left.proposal) } else { (left.proposal, right.proposal) };
         for point in [rejected, left.last, right.first] {
             self.arena.release(point);
         }

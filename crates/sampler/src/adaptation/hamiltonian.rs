@@ -73,9 +73,7 @@ impl HamiltonianAdaptation {
                 metric: GradientMetric::new(settings, context.warmup, context.prior_scales),
                 learnt: false,
             },
-            Warmup::Windowed(settings) => {
-                Scheme::Windowed(WindowedMetric::new(settings, context.warmup, context.prior_scales))
-            }
+            Warmup::Windowed(settings) => Scheme::Windowed(WindowedMetric::new(settings, context.warmup, context.prior_scales)),
             Warmup::Fixed { .. } => Scheme::Fixed,
         };
         Self { target, averaging: DualAveraging::new(target, settings.initial_step_size()), scheme }

@@ -81,12 +81,12 @@ impl Covariance {
         self.count += 1;
         let dim = self.mean.len();
         let share = 1.0 / self.count as f64;
-        for i in 0..dim {
-            self.before[i] = x[i] - self.mean[i];
-            self.mean[i] += share * self.before[i];
+        for ((mean, before), x) in self.mean.iter_mut().zip(&mut self.before).zip(x) {
+            *before = x - *mean;
+            *mean += share * *before;
         }
-        for i in 0..dim {
-            let after = x[i] - self.mean[i];
+        for (i, (x, mean)) in x.iter().zip(&self.mean).enumerate() {
+            let after = x - mean;
             let row = &mut self.products[i * dim..][..=i];
             for (product, before) in row.iter_mut().zip(&self.before) {
                 *product += after * before;

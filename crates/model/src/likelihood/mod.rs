@@ -1,6 +1,15 @@
 //! Define what a likelihood says about targets, given a network's outputs.
 
+mod bernoulli;
+mod categorical;
+mod gaussian;
+
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use gaussian::{Gaussian, Noise};
+
 use crate::ChainRng;
+use crate::likelihood_block::BlockLikelihood;
 use ergodic_draws::{PredictionKind, Transform};
 
 /// A coordinate that a likelihood adds to the flat position, such as the logarithm of a noise scale.
@@ -15,6 +24,10 @@ pub struct LikelihoodParameter {
     /// Standard deviation of the normal prior on the unconstrained coordinate.
     pub prior_sd: f64,
 }
+
+/// A vectorised path over blocks of rows.
+#[derive(Debug, Clone)]
+pub struct FastPath(pub(crate) BlockLikelihood);
 
 /// The distribution of a row's targets given the network's outputs f for that row.
 ///
@@ -41,6 +54,11 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Why the likelihood's own settings are out of range, if they are.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Why `targets` (one row) cannot be targets of this likelihood, if they cannot.
     fn check_targets(&self, targets: &[f64]) -> Result<(), String>;
 
@@ -58,6 +76,16 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
     /// Writes the negative second derivative of the log likelihood in the outputs, expected over targets (outputs × outputs,
     /// row-major, positive semi-definite).
     fn curvature(&self, outputs: &[f64], parameters: &[f64], matrix: &mut [f64]);
+
+    /// Writes the expected negative second derivative of a row's log likelihood in each of its parameters.
+    fn parameter_curvature(&self, _outputs: &[f64], _parameters: &[f64], curvature: &mut [f64]) {
+        debug_assert!(curvature.is_empty(), "a likelihood with parameters states their curvature");
+    }
+
+    /// The vectorised path over blocks of rows that the library has for its own likelihoods; others are evaluated row by row.
+    fn fast_path(&self) -> Option<FastPath> {
+        None
+    }
 
     /// Writes the mean of the targets (regression) or the class probabilities (classification).
     fn mean(&self, outputs: &[f64], parameters: &[f64], mean: &mut [f64]);

@@ -1,0 +1,5 @@
+//! Fit posteriors with known answers, and hold the fits against them.
+
+mod mean_field;
+mod modes;
+mod posteriors;

@@ -1,0 +1,1 @@
+//! Check run folders from inside.

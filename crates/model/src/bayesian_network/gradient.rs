@@ -1,0 +1,118 @@
+//! Evaluate a network's log likelihood and gradient, over all rows or some, in the chosen arithmetic.
+
+use super::BayesianNetwork;
+use super::plain_evaluator::PlainEvaluator;
+use crate::likelihood_block::BlockLikelihood;
+use crate::network::{FusedData, FusedGradient, FusedNetwork};
+use crate::{Activation, EvaluationError, LogDensity, Precision};
+use std::sync::Arc;
+
+/// The rows as the gradient wants them; chains share them.
+#[derive(Debug, Clone)]
+pub(crate) enum PackedData {
+    Double {
+        network: Arc<FusedNetwork>,
+        data: Arc<FusedData<f64>>,
+        likelihood: BlockLikelihood,
+    },
+    Single {
+        network: Arc<FusedNetwork>,
+        data: Arc<FusedData<f32>>,
+        likelihood: BlockLikelihood,
+    },
+    /// The plain rows: for networks whose last layer is not linear, which have no fast path.
+    Plain,
+}
+
+impl PackedData {
+    pub(crate) fn new(model: &BayesianNetwork, precision: Precision) -> Self {
+        let layers = model.network.layers();
+        if layers.last().is_none_or(|layer| layer.activation != Activation::Identity) {
+            return Self::Plain;
+        }
+        let network = Arc::new(FusedNetwork::of(&model.network));
+        let likelihood = match model.likelihood.fast_path() {
+            Some(fast) => fast.0,
+            None => BlockLikelihood::RowWise(Arc::clone(&model.likelihood)),
+        };
+        let rows = &model.rows;
+        let (inputs, targets) = ((&rows.inputs, rows.num_inputs), (&rows.targets, rows.num_targets));
+        match precision {
+            Precision::Double => {
+                let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                Self::Double { network, data, likelihood }
+            }
+            Precision::Single => {
+                let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                Self::Single { network, data, likelihood }
+            }
+        }
+    }
+}
+
+/// One chain's pass over rows, with its scratch.
+pub(crate) enum RowGradient<'a> {
+    Double(FusedGradient<f64>),
+    Single(FusedGradient<f32>),
+    Plain(PlainEvaluator<'a>),
+}
+
+impl<'a> RowGradient<'a> {
+    pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
+        match &model.packed {
+            PackedData::Double { network, data, likelihood } => {
+                Self::Double(FusedGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone()))
+            }
+            PackedData::Single { network, data, likelihood } => {
+                Self::Single(FusedGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone()))
+            }
+            PackedData::Plain => Self::Plain(PlainEvaluator::new(model)),
+        }
+    }
+
+    /// Writes the gradient of the log likelihood of the given rows, or of all, and returns that log likelihood.
+    pub(crate) fn evaluate(
+        &mut self,
+        num_weights: usize,
+        position: &[f64],
+        rows: Option<&[usize]>,
+        gradient: &mut [f64],
+    ) -> f64 {
+        let (weights, parameters) = position.split_at(num_weights);
+        let (d_weights, d_parameters) = gradient.split_at_mut(num_weights);
+        match (self, rows) {
+            (Self::Double(fused), None) => fused.log_likelihood_and_gradient(weights, parameters, d_weights, d_parameters),
+            (Self::Single(fused), None) => fused.log_likelihood_and_gradient(weights, parameters, d_weights, d_parameters),
+            (Self::Double(fused), Some(rows)) => {
+                fused.log_likelihood_and_gradient_of_rows(rows, weights, parameters, d_weights, d_parameters)
+            }
+            (Self::Single(fused), Some(rows)) => {
+                fused.log_likelihood_and_gradient_of_rows(rows, weights, parameters, d_weights, d_parameters)
+            }
+            (Self::Plain(plain), rows) => plain.evaluate(position, rows, gradient),
+        }
+    }
+}
+
+/// The log posterior of a network, for one chain.
+pub(crate) struct Evaluator<'a> {
+    model: &'a BayesianNetwork,
+    rows: RowGradient<'a>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
+        Self { model, rows: RowGradient::new(model) }
+    }
+}
+
+impl LogDensity for Evaluator<'_> {
+    fn dim(&self) -> usize {
+        self.model.layout.dim()
+    }
+
+    fn log_density_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {
+        let log_likelihood = self.rows.evaluate(self.model.network.num_weights(), position, None, gradient);
+        Ok(log_likelihood + self.model.add_prior_gradient(position, gradient))
+    }
+}

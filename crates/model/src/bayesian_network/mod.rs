@@ -1,0 +1,337 @@
+//! Join a network, a likelihood, a prior and data to a posterior.
+
+mod curvature;
+mod gradient;
+mod minibatch;
+mod outputs;
+mod plain_evaluator;
+mod pointwise;
+mod predictions;
+
+use crate::capabilities::Capabilities;
+use crate::prior::PriorError;
+use crate::{
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
+    NetworkError, Posterior, Precision, Prior, PriorDraws, Standardization,
+};
+use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
+use gradient::{Evaluator, PackedData};
+use nalgebra::DMatrix;
+use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
+
+/// The posterior of a network's weights and its likelihood's parameters, given data.
+///
+/// The log density is Σₙ ln p(yₙ | f(xₙ; w), θ) + ln p(w) + ln p(θ), in nats, with all constants. The flat position holds the
+/// network's weights and then the likelihood's parameters, as [`layout`](Posterior::layout) names them.
+///
+/// Inputs, and the targets of a regression, are standardised by the rows the posterior is built on; predictions come back in the
+/// unit the targets were given in.
+///
+/// ```
+/// use ergodic_model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior, Posterior};
+/// use nalgebra::DMatrix;
+/// let inputs = DMatrix::from_fn(20, 1, |row, _| row as f64);
+/// let targets = inputs.map(|x| (0.3 * x).sin());
+/// let data = Dataset::new(inputs, targets)?;
+/// let network = Network::dense(1, &[8], Activation::Tanh, 1)?;
+/// let posterior = BayesianNetwork::new(network, Gaussian::learned_noise(), NormalPrior::default(), &data)?;
+/// assert_eq!(posterior.layout().coordinate_name(25), "noise_scale");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct BayesianNetwork {
+    pub(crate) network: Network,
+    pub(crate) likelihood: Arc<dyn Likelihood>,
+    pub(crate) parameters: Vec<LikelihoodParameter>,
+    pub(crate) prior: Box<dyn BoundPrior>,
+    pub(crate) standardization: Standardization,
+    pub(crate) rows: Arc<Rows>,
+    pub(crate) target_name: String,
+    pub(crate) class_names: Vec<String>,
+    pub(crate) packed: PackedData,
+    layout: Layout,
+}
+
+/// Standardised training rows, row-major.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) inputs: Vec<f64>,
+    pub(crate) targets: Vec<f64>,
+    pub(crate) count: usize,
+    pub(crate) num_inputs: usize,
+    pub(crate) num_targets: usize,
+}
+
+impl Rows {
+    pub(crate) fn new(inputs: &DMatrix<f64>, targets: &DMatrix<f64>) -> Self {
+        let row_major = |matrix: &DMatrix<f64>| matrix.transpose().as_slice().to_vec();
+        Self {
+            inputs: row_major(inputs),
+            targets: row_major(targets),
+            count: inputs.nrows(),
+            num_inputs: inputs.ncols(),
+            num_targets: targets.ncols(),
+        }
+    }
+
+    pub(crate) fn inputs(&self, row: usize) -> &[f64] {
+        &self.inputs[row * self.num_inputs..][..self.num_inputs]
+    }
+
+    pub(crate) fn targets(&self, row: usize) -> &[f64] {
+        &self.targets[row * self.num_targets..][..self.num_targets]
+    }
+}
+
+/// Why a posterior cannot be built, or cannot predict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The data do not suit the model.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The prior does not fit the network.
+    #[error(transparent)]
+    Prior(#[from] PriorError),
+    /// Blocks of the network and the likelihood share a name.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The likelihood's settings are out of range.
+    #[error("{0}")]
+    Likelihood(String),
+    /// The network's outputs are not those the likelihood reads.
+    #[error(
+        "the likelihood ({likelihood}) reads {expected} outputs and the network has {found}; change the last layer's width"
+    )]
+    OutputCount {
+        /// Name of the likelihood.
+        likelihood: &'static str,
+        /// Outputs it reads.
+        expected: usize,
+        /// Outputs of the network.
+        found: usize,
+    },
+    /// Draws have another number of coordinates than the model.
+    #[error("the draws have {draws} coordinates and the model {model}; predict with the model that was sampled")]
+    DrawDimension {
+        /// Coordinates of the draws.
+        draws: usize,
+        /// Coordinates of the model.
+        model: usize,
+    },
+    /// There is no draw to predict with.
+    #[error("there are no draws to predict with; every chain is empty")]
+    NoDraws,
+    /// The model could not be evaluated.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+}
+
+/// Whether a [`BayesianNetwork`] standardises its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standardize {
+    /// Inputs, and the targets of a regression, by the mean and standard deviation of the given rows.
+    #[default]
+    ByTrainingRows,
+    /// Nothing; the data are on a scale of order 1 already.
+    Nothing,
+}
+
+impl BayesianNetwork {
+    /// The posterior of `network` given `data`, standardised by its rows.
+    ///
+    /// # Errors
+    /// When an input is constant, a target does not suit the likelihood, all rows are of one class, or shapes do not agree.
+    pub fn new(
+        network: Network,
+        likelihood: impl Likelihood + 'static,
+        prior: impl Prior,
+        data: &Dataset,
+    ) -> Result<Self, ModelError> {
+        Self::with_standardization(network, Box::new(likelihood), &prior, data, Standardize::default())
+    }
+
+    /// As [`new`](Self::new), with the choice of standardisation, and parts that are chosen at run time.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_standardization(
+        network: Network,
+        likelihood: Box<dyn Likelihood>,
+        prior: &dyn Prior,
+        data: &Dataset,
+        standardize: Standardize,
+    ) -> Result<Self, ModelError> {
+        likelihood.check().map_err(ModelError::Likelihood)?;
+        check_shapes(&network, likelihood.as_ref(), data)?;
+        check_targets(likelihood.as_ref(), data)?;
+        let prior = prior.bind(&network)?;
+        let standardization = match standardize {
+            Standardize::ByTrainingRows => Standardization::fit(data, likelihood.kind() == PredictionKind::Regression)?,
+            Standardize::Nothing => Standardization::identity(data.num_inputs(), data.num_targets()),
+        };
+        let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));
+        let parameters = likelihood.parameters();
+        let mut blocks = network.blocks();
+        for parameter in &parameters {
+            let transform = match parameter.transform {
+                Transform::Exp { factor } => Transform::Exp { factor: factor * standardization.targets[0].1 },
+                other => other,
+            };
+            blocks.push(Block::new(parameter.name, &[]).with_role(Role::Noise).with_transform(transform));
+        }
+        let mut model = Self {
+            layout: Layout::new(blocks)?,
+            rows: Arc::new(rows),
+            target_name: data.target_names().join(", "),
+            class_names: data.class_names().to_vec(),
+            network,
+            likelihood: Arc::from(likelihood),
+            parameters,
+            prior,
+            standardization,
+            packed: PackedData::Plain,
+        };
+        model.packed = PackedData::new(&model, Precision::default());
+        Ok(model)
+    }
+
+    /// The same posterior with another arithmetic inside its gradient.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.packed = PackedData::new(&self, precision);
+        self
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How the model standardises.
+    #[must_use]
+    pub fn standardization(&self) -> &Standardization {
+        &self.standardization
+    }
+
+    /// Description of the prior, for reports.
+    #[must_use]
+    pub fn prior_description(&self) -> String {
+        self.prior.description()
+    }
+
+    /// Number of training rows.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        self.rows.count
+    }
+
+    /// Adds the gradient of the log prior, of weights and of the likelihood's parameters, and returns the log prior.
+    pub(crate) fn add_prior_gradient(&self, position: &[f64], gradient: &mut [f64]) -> f64 {
+        let (weights, parameters) = position.split_at(self.network.num_weights());
+        let (weight_gradient, parameter_gradient) = gradient.split_at_mut(weights.len());
+        let mut log_prior = self.prior.add_gradient(weights, weight_gradient);
+        for ((x, g), parameter) in parameters.iter().zip(parameter_gradient).zip(&self.parameters) {
+            let z = (x - parameter.prior_mean) / parameter.prior_sd;
+            *g -= z / parameter.prior_sd;
+            log_prior -= 0.5 * z * z + parameter.prior_sd.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln();
+        }
+        log_prior
+    }
+}
+
+fn check_shapes(network: &Network, likelihood: &dyn Likelihood, data: &Dataset) -> Result<(), ModelError> {
+    let columns = |what, found, expected| {
+        if found == expected { Ok(()) } else { Err(DataError::ColumnCount { what, found, expected }) }
+    };
+    columns("inputs", data.num_inputs(), network.num_inputs())?;
+    columns("targets", data.num_targets(), likelihood.num_targets())?;
+    if network.num_outputs() != likelihood.num_outputs() {
+        return Err(ModelError::OutputCount {
+            likelihood: likelihood.name(),
+            expected: likelihood.num_outputs(),
+            found: network.num_outputs(),
+        });
+    }
+    Ok(())
+}
+
+fn check_targets(likelihood: &dyn Likelihood, data: &Dataset) -> Result<(), DataError> {
+    for (row, targets) in data.targets().row_iter().enumerate() {
+        let targets: Vec<f64> = targets.iter().copied().collect();
+        if let Err(problem) = likelihood.check_targets(&targets) {
+            return Err(DataError::Target { row, column: data.target_names().join(", "), problem });
+        }
+    }
+    if likelihood.kind() == PredictionKind::Classification {
+        let first = data.targets()[0];
+        if data.targets().iter().all(|&target| target == first) {
+            let class = data.class_names().get(first as usize).cloned().unwrap_or_else(|| first.to_string());
+            return Err(DataError::OneClass { class, rows: data.num_rows() });
+        }
+    }
+    Ok(())
+}
+
+impl Posterior for BayesianNetwork {
+    fn layout(&self) -> Layout {
+        self.layout.clone()
+    }
+
+    fn evaluator(&self) -> Box<dyn LogDensity + Send + '_> {
+        Box::new(Evaluator::new(self))
+    }
+
+    /// A draw from the prior, with the weights into a layer of n inputs no larger than a few 1/√n, so that hidden units do not start
+    /// saturated, and the likelihood's parameters at their prior mean.
+    fn initial_position(&self, rng: &mut ChainRng, position: &mut [f64]) {
+        self.draw_prior(rng, position);
+        let scales = self.prior.scales();
+        for layer in self.network.layers() {
+            let limit = 1.0 / (layer.inputs as f64).sqrt();
+            for i in layer.weights().chain(layer.biases()) {
+                if scales[i] > limit {
+                    position[i] *= limit / scales[i];
+                }
+            }
+        }
+        for (x, parameter) in position[self.network.num_weights()..].iter_mut().zip(&self.parameters) {
+            *x = parameter.prior_mean;
+        }
+    }
+
+    fn prior_scales(&self, scales: &mut [f64]) {
+        let (weights, parameters) = scales.split_at_mut(self.network.num_weights());
+        weights.copy_from_slice(self.prior.scales());
+        for (scale, parameter) in parameters.iter_mut().zip(&self.parameters) {
+            *scale = parameter.prior_sd;
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities {
+            minibatch: Some(self),
+            pointwise: Some(self),
+            prior: Some(self),
+            outputs: Some(self),
+            curvature: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl PriorDraws for BayesianNetwork {
+    fn draw_prior(&self, rng: &mut ChainRng, position: &mut [f64]) {
+        let (weights, parameters) = position.split_at_mut(self.network.num_weights());
+        self.prior.draw(rng, weights);
+        for (x, parameter) in parameters.iter_mut().zip(&self.parameters) {
+            let z: f64 = StandardNormal.sample(rng);
+            *x = parameter.prior_mean + parameter.prior_sd * z;
+        }
+    }
+}

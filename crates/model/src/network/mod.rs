@@ -1,0 +1,16 @@
+//! Describe networks and evaluate them: row by row as the reference, in blocks of rows for speed.
+
+mod activation;
+mod block;
+mod dense;
+mod fused;
+mod nonlinearity;
+mod plain;
+mod spec;
+
+pub use activation::Activation;
+pub(crate) use activation::sigmoid;
+pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use nonlinearity::Nonlinearity;
+pub(crate) use plain::PlainNetwork;
+pub use spec::{DenseLayer, Network, NetworkError};

@@ -1,0 +1,245 @@
+//! Compute exponentials, logarithms, tanh and their kin on vectors, within 4 units in the last place.
+//!
+//! Each is one branch-free formula over the whole range: NaN goes through, infinities give the limits, subnormal results are kept. The
+//! polynomials are minimax fits of the named functions on the named intervals.
+
+use super::{Lanes, Real};
+
+/// Polynomials and bounds of one precision; lowest coefficient first.
+pub(crate) trait Coefficients: Copy + 'static {
+    const LN2_HIGH: Self;
+    const LN2_LOW: Self;
+    const LOG2_E: Self;
+    /// Above it exp is infinite, below its negative zero.
+    const EXP_LIMIT: Self;
+    /// From here on tanh is 1 in this precision.
+    const TANH_LIMIT: Self;
+    /// From here on the normal distribution's lower tail is zero in this precision.
+    const TAIL_LIMIT: Self;
+    /// (exp(r) − 1 − r)/r² on |r| ≤ ln 2/2.
+    const EXPM1: &'static [Self];
+    /// (atanh(√t)/√t − 1)/t on 0 ≤ t ≤ 1/9.
+    const ATANH: &'static [Self];
+    /// c of the variable u = (t − c)/(t + c) below.
+    const MILLS_CENTRE: Self;
+    /// (t + c)·Φ(−t)/φ(t), in u.
+    const MILLS: &'static [Self];
+}
+
+impl Coefficients for f64 {
+    const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    const EXP_LIMIT: f64 = 746.0;
+    const TANH_LIMIT: f64 = 20.0;
+    const TAIL_LIMIT: f64 = 39.0;
+    const EXPM1: &'static [f64] = &[
+        0.500_000_000_000_000_47,
+        0.166_666_666_666_666_85,
+        0.041_666_666_666_580_75,
+        0.008_333_333_333_315_346,
+        0.001_388_888_893_064_814_6,
+        0.000_198_412_699_016_771_3,
+        2.480_150_607_207_200_3e-5,
+        2.755_722_895_129_81e-6,
+        2.762_580_678_616_652e-7,
+        2.511_421_433_621_298_5e-8,
+    ];
+    const ATANH: &'static [f64] = &[
+        0.333_333_333_333_331_6,
+        0.200_000_000_000_769_46,
+        0.142_857_142_740_993_88,
+        0.111_111_119_757_555_36,
+        0.090_908_722_427_045_75,
+        0.076_932_746_516_669_86,
+        0.066_505_496_471_912_34,
+        0.060_525_901_505_798_34,
+        0.041_718_689_018_230_42,
+        0.085_061_712_121_737_47,
+    ];
+    const MILLS_CENTRE: f64 = 4.0;
+    const MILLS: &'static [f64] = &[
+        1.893_219_063_308_485_3,
+        -1.523_770_910_819_982,
+        0.970_409_554_867_598_3,
+        -0.467_540_962_998_476_75,
+        0.151_391_762_311_896,
+        -0.018_900_450_857_216_238,
+        -0.008_722_295_262_214_672,
+        0.004_087_855_617_232_049,
+        0.000_334_244_477_383_726_94,
+        -0.000_579_268_805_720_062_5,
+        -4.782_312_192_484_54e-6,
+        8.809_339_817_879_77e-5,
+        1.792_253_243_256_495_3e-6,
+        -1.483_646_387_594_565e-5,
+        -1.566_973_807_385_954_5e-6,
+        2.556_271_676_161_64e-6,
+        6.609_539_743_412_198e-7,
+        -3.866_805_123_099_124_7e-7,
+        -1.914_583_244_923_077_7e-7,
+        3.654_311_428_802_898e-8,
+        3.490_235_223_875_184_5e-8,
+        1.822_204_824_144_426e-10,
+        -2.419_754_910_538_641_8e-9,
+    ];
+}
+
+impl Coefficients for f32 {
+    const LN2_HIGH: f32 = 0.693_145_75;
+    const LN2_LOW: f32 = 1.428_606_8e-6;
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    const EXP_LIMIT: f32 = 104.0;
+    const TANH_LIMIT: f32 = 9.5;
+    const TAIL_LIMIT: f32 = 14.5;
+    const EXPM1: &'static [f32] = &[0.5, 0.166_665_45, 0.041_666_288, 0.008_366_474, 0.001_394_622_3];
+    const ATANH: &'static [f32] = &[0.333_332_07, 0.200_108_23, 0.139_999_33, 0.140_107_13];
+    const MILLS_CENTRE: f32 = 3.0;
+    const MILLS: &'static [f32] = &[
+        1.827_541_8,
+        -1.276_706,
+        0.576_568_8,
+        -0.118_470_13,
+        -0.026_225_081,
+        0.017_470_73,
+        0.002_567_127_5,
+        -0.002_592_410_3,
+        -0.000_613_077_8,
+        0.000_333_697_17,
+        0.000_138_756_83,
+    ];
+}
+
+/// A polynomial by Horner's rule.
+#[inline(always)]
+fn polynomial<L: Lanes>(l: L, x: L::V, coefficients: &[L::E]) -> L::V {
+    let mut degree = coefficients.len() - 1;
+    let mut value = l.splat(coefficients[degree]);
+    while degree > 0 {
+        degree -= 1;
+        value = l.fma(value, x, l.splat(coefficients[degree]));
+    }
+    value
+}
+
+/// (k + ROUND, exp(r) − 1) of x = k·ln 2 + r with |r| ≤ ln 2/2.
+#[inline(always)]
+fn reduced_exponential<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
+    let round = l.splat(L::E::ROUND);
+    let rounded = l.fma(x, l.splat(L::E::LOG2_E), round);
+    let k = l.sub(rounded, round);
+    let r = l.negative_fma(k, l.splat(L::E::LN2_HIGH), x);
+    let r = l.negative_fma(k, l.splat(L::E::LN2_LOW), r);
+    let tail = polynomial(l, r, L::E::EXPM1);
+    (rounded, l.fma(l.mul(r, r), tail, r))
+}
+
+/// exp(x). Subnormal results are rounded twice at most.
+#[inline(always)]
+pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
+    let limit = l.splat(L::E::EXP_LIMIT);
+    let x = l.at_least(l.at_most(x, limit), l.neg(limit));
+    let (rounded, expm1) = reduced_exponential(l, x);
+    // 2^k in two factors: k alone can lie beyond the normal exponents on either side.
+    let round = l.splat(L::E::ROUND);
+    let k = l.sub(rounded, round);
+    let half = l.fma(k, l.splat(L::E::from_f64(0.5)), round);
+    let rest = l.add(l.sub(k, l.sub(half, round)), round);
+    let scale = l.power_of_two(half);
+    l.mul(l.fma(scale, expm1, scale), l.power_of_two(rest))
+}
+
+/// tanh(x) = expm1(2x)/(expm1(2x) + 2), on −|x|.
+#[inline(always)]
+pub(crate) fn tanh<L: Lanes>(l: L, x: L::V) -> L::V {
+    let magnitude = l.at_most(l.abs(x), l.splat(L::E::TANH_LIMIT));
+    let (rounded, reduced) = reduced_exponential(l, l.mul(magnitude, l.splat(L::E::from_f64(-2.0))));
+    let scale = l.power_of_two(rounded);
+    let expm1 = l.fma(scale, reduced, l.sub(scale, l.splat(L::E::ONE)));
+    l.copysign(l.div(expm1, l.add(expm1, l.splat(L::E::from_f64(2.0)))), x)
+}
+
+/// (exp(−|x|), the logistic function at −|x|).
+#[inline(always)]
+fn lower_logistic<L: Lanes>(l: L, magnitude: L::V) -> (L::V, L::V) {
+    let small = exp(l, l.neg(magnitude));
+    (small, l.div(small, l.add(l.splat(L::E::ONE), small)))
+}
+
+/// The logistic function 1/(1 + exp(−x)).
+#[inline(always)]
+pub(crate) fn sigmoid<L: Lanes>(l: L, x: L::V) -> L::V {
+    let (_, lower) = lower_logistic(l, l.abs(x));
+    l.select_less(x, l.splat(L::E::ZERO), lower, l.sub(l.splat(L::E::ONE), lower))
+}
+
+/// log(1 + u) for u in [0, 1].
+#[inline(always)]
+fn log1p_unit<L: Lanes>(l: L, u: L::V) -> L::V {
+    let s = l.div(u, l.add(u, l.splat(L::E::from_f64(2.0))));
+    let s = l.add(s, s);
+    let t = l.mul(l.mul(s, s), l.splat(L::E::from_f64(0.25)));
+    l.fma(l.mul(s, t), polynomial(l, t, L::E::ATANH), s)
+}
+
+/// log(x) for x ≥ 1; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn log_at_least_one<L: Lanes>(l: L, x: L::V) -> L::V {
+    let (exponent, mantissa) = l.exponent_and_mantissa(x);
+    let fraction = l.sub(mantissa, l.splat(L::E::ONE));
+    let s = l.div(fraction, l.add(fraction, l.splat(L::E::from_f64(2.0))));
+    let s = l.add(s, s);
+    let t = l.mul(l.mul(s, s), l.splat(L::E::from_f64(0.25)));
+    let tail = l.fma(l.mul(s, t), polynomial(l, t, L::E::ATANH), l.mul(exponent, l.splat(L::E::LN2_LOW)));
+    let value = l.fma(exponent, l.splat(L::E::LN2_HIGH), l.add(s, tail));
+    l.select_less(x, l.splat(L::E::INFINITY), value, x)
+}
+
+/// log(1 + exp(x)).
+#[inline(always)]
+pub(crate) fn softplus<L: Lanes>(l: L, x: L::V) -> L::V {
+    let small = exp(l, l.neg(l.abs(x)));
+    l.add(l.at_least(x, l.splat(L::E::ZERO)), log1p_unit(l, small))
+}
+
+/// log(1 + exp(x)) and its slope, the logistic function.
+#[inline(always)]
+pub(crate) fn softplus_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
+    let zero = l.splat(L::E::ZERO);
+    let (small, lower) = lower_logistic(l, l.abs(x));
+    let slope = l.select_less(x, zero, lower, l.sub(l.splat(L::E::ONE), lower));
+    (l.add(l.at_least(x, zero), log1p_unit(l, small)), slope)
+}
+
+/// x times the logistic function, and its slope. With q the logistic function at −|x| both follow without cancellation in the tails:
+/// max(x, 0) − |x|q, and p = q(1 − |x|(1 − q)) or 1 − p.
+#[inline(always)]
+pub(crate) fn silu_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
+    let (zero, one) = (l.splat(L::E::ZERO), l.splat(L::E::ONE));
+    let magnitude = l.at_most(l.abs(x), l.splat(L::E::EXP_LIMIT));
+    let (_, lower) = lower_logistic(l, magnitude);
+    let value = l.negative_fma(magnitude, lower, l.at_least(x, zero));
+    let tail = l.mul(lower, l.negative_fma(magnitude, l.sub(one, lower), one));
+    (value, l.select_less(x, zero, tail, l.sub(one, tail)))
+}
+
+/// x·Φ(x), Φ the standard normal distribution function, and its slope Φ(x) + xφ(x).
+///
+/// Φ(−t) = φ(t)·m(t) for t = |x|, where m is Mills' ratio; (t + c)·m(t) is smooth in u = (t − c)/(t + c) down to the last tail.
+#[inline(always)]
+pub(crate) fn gelu_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
+    let (zero, one) = (l.splat(L::E::ZERO), l.splat(L::E::ONE));
+    let t = l.at_most(l.abs(x), l.splat(L::E::TAIL_LIMIT));
+    // exp(−t²/2) with the rounding error of t² put back.
+    let square = l.mul(t, t);
+    let half_error = l.mul(l.negative_fma(t, t, square), l.splat(L::E::from_f64(0.5)));
+    let bell = exp(l, l.mul(square, l.splat(L::E::from_f64(-0.5))));
+    let bell = l.fma(bell, half_error, bell);
+    let density = l.mul(bell, l.splat(L::E::from_f64(0.398_942_280_401_432_7)));
+    let inverse = l.div(one, l.add(t, l.splat(L::E::MILLS_CENTRE)));
+    let u = l.mul(l.sub(t, l.splat(L::E::MILLS_CENTRE)), inverse);
+    let lower = l.mul(density, l.mul(polynomial(l, u, L::E::MILLS), inverse));
+    let value = l.negative_fma(t, lower, l.at_least(x, zero));
+    let tail = l.negative_fma(t, density, lower);
+    (value, l.select_less(x, zero, tail, l.sub(one, tail)))
+}
