@@ -2,7 +2,9 @@
 
 use ergodic::draws::{ChainDraws, Draws};
 use ergodic::model::Posterior;
-use ergodic::sampler::{Budget, Checkpoint, Hmc, Method, Nuts, Observer, Progress, Run, Sampler, sample};
+use ergodic::sampler::{
+    Budget, Checkpoint, Hmc, Method, MetricShape, Nuts, Observer, Progress, Run, Sampler, Warmup, Windowed, sample,
+};
 use ergodic_targets::{EightSchools, LinearNetwork};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -136,6 +138,12 @@ fn other_chains_do_not_change_draws() {
 #[test]
 fn interruptions_do_not_change_draws_of_nuts() {
     interruptions_do_not_matter(&EightSchools::new(), &Nuts::default());
+}
+
+#[test]
+fn interruptions_do_not_change_draws_under_a_dense_metric() {
+    let adaptation = Warmup::Windowed(Windowed { metric: MetricShape::Dense, ..Windowed::default() });
+    interruptions_do_not_matter(&network(), &Nuts { adaptation, ..Nuts::default() });
 }
 
 #[test]

@@ -78,8 +78,13 @@ where
         let mut kernel = frozen(method, target.dim(), &metric, step_size);
         let mut density = target.clone();
         let seed = 100 + number as u64;
-        let found =
-            Conservation::test(target, |position, rng| drop(transition(&mut kernel, &mut density, position, rng)), seed);
+        let found = Conservation::test(
+            target,
+            |position, rng| {
+                transition(&mut kernel, &mut density, position, rng);
+            },
+            seed,
+        );
         println!(
             "{} {name:9} {metric_name:8} step size {step_size:.3}, moved {:.3}, distance {:.4} in {} (threshold {threshold:.4}, \
              detectable {detectable:.4})",

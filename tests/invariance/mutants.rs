@@ -37,7 +37,13 @@ where
         let step_size = step_size(target, method, &metric);
         let mut kernel = frozen(method, target.dim(), &metric, step_size);
         let mut density = Distorted { target: target.clone(), value_factor, gradient_factor };
-        let found = Conservation::test(target, |position, rng| drop(transition(&mut kernel, &mut density, position, rng)), 200);
+        let found = Conservation::test(
+            target,
+            |position, rng| {
+                transition(&mut kernel, &mut density, position, rng);
+            },
+            200,
+        );
         println!("{} {name:8} value × {value_factor}, gradient × {gradient_factor}: {:?}", M::NAME, found.distance);
         found
     });
