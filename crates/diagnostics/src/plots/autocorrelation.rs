@@ -93,7 +93,7 @@ impl AutocorrelationPanel {
 /// Autocorrelation at lags 0 to `max_lag`; `None` where the series is constant to rounding.
 fn autocorrelation(series: &[f64], max_lag: usize) -> Option<Vec<f64>> {
     let (mean, sd) = mean_and_sd(series);
-    if !(sd > 1e-12 * mean.abs()) || !sd.is_finite() {
+    if sd <= 1e-12 * mean.abs() || !sd.is_finite() {
         return None;
     }
     let scaled: Vec<f64> = series.iter().map(|x| (x - mean) / sd).collect();

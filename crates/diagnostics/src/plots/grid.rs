@@ -41,7 +41,11 @@ impl Grid<'_> {
     /// Natural size for `count` panels.
     pub(super) fn size(count: usize) -> (u32, u32) {
         let (columns, rows) = Self::shape(count);
-        let width = if columns == 1 { 640 } else { 120 + 240 * columns as u32 };
+        let width = match columns {
+            1 => 640,
+            2 => 760,
+            more => 120 + 240 * more as u32,
+        };
         (width, (110 + 240 * rows as u32).min(8000))
     }
 
@@ -100,16 +104,19 @@ impl Grid<'_> {
     }
 }
 
+/// Ranges of a panel's horizontal and vertical axis.
+pub(super) type Ranges = ((f64, f64), (f64, f64));
+
 /// Panels beside each other between `top` and `bottom`, each with its own ranges (x, y), axes and labels.
 pub(super) fn beside<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     (top, bottom): (f64, f64),
-    ranges: &[((f64, f64), (f64, f64))],
+    ranges: &[Ranges],
     square: bool,
 ) -> Result<Vec<Panel>, PlotError> {
     let width = (canvas.width() - 2.0 * MARGIN) / ranges.len().max(1) as f64;
     let bottom = bottom - TICK_SPACE - LABEL_SPACE;
-    let place = |(i, &(x, y)): (usize, &((f64, f64), (f64, f64)))| {
+    let place = |(i, &(x, y)): (usize, &Ranges)| {
         let edge = MARGIN + i as f64 * width;
         let panel = Panel { left: edge, top: top + 6.0, right: edge + width - OVERHANG, bottom, x, y };
         Panel { left: edge + LABEL_SPACE + panel.y_tick_space(canvas), ..panel }

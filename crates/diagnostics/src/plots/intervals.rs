@@ -5,7 +5,7 @@ use super::density::quantile;
 use super::grid::{Grid, caveat_lines, stride};
 use super::legend::{Legend, Swatch};
 use super::panel::Axes;
-use super::quantity::{check_predictions, range, widen};
+use super::quantity::{check_predictions, is_drawable, range, widen};
 use super::style::{BLUE, INK, WARNING, count, number};
 use super::{Plot, PlotError};
 use ergodic_draws::{PredictionKind, Predictions};
@@ -171,7 +171,7 @@ impl PredictiveIntervals {
             }
             for (position, target) in panel.targets.iter().enumerate() {
                 let values = [target.predicted, target.lower, target.upper, target.observed];
-                if let Some(&value) = values.iter().find(|v| !v.is_finite()) {
+                if let Some(&value) = values.iter().find(|v| !is_drawable(**v)) {
                     return Err(PlotError::NonFinite { name: panel.title.clone(), series, position, value });
                 }
             }

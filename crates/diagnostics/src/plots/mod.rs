@@ -11,6 +11,8 @@ mod decimate;
 mod density;
 mod energy;
 mod error;
+#[cfg(test)]
+mod extremes;
 mod grid;
 mod intervals;
 mod legend;

@@ -5,7 +5,7 @@ use super::decimate::Decimated;
 use super::grid::{beside, caveat_lines};
 use super::legend::{Legend, Swatch, surround};
 use super::panel::Axes;
-use super::quantity::{caveat_of, range, widen};
+use super::quantity::{caveat_of, is_drawable, range, widen};
 use super::style::{count, series_color};
 use super::{Plot, PlotError};
 use ergodic_draws::Draws;
@@ -63,7 +63,7 @@ impl ObjectiveSeries {
     /// [`PlotError::Empty`] when no value is finite.
     pub fn new(title: impl Into<String>, points: &[(u64, f64)]) -> Result<Self, PlotError> {
         let title = title.into();
-        let mut finite: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
+        let mut finite: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| is_drawable(*value)).collect();
         if finite.is_empty() {
             let reason = "it has recorded no finite objective; record it, or look why it overflows";
             return Err(PlotError::Empty { name: title, reason });
