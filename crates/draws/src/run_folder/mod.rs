@@ -190,4 +190,6 @@ impl Sink for RunFolder {
 }
 
 #[cfg(test)]
+mod round_trip_tests;
+#[cfg(test)]
 mod tests;
