@@ -60,7 +60,12 @@ pub(crate) fn predictions(functions: &FunctionDiagnostics, thresholds: &Threshol
     let judged = Judged { chains: functions.chains, draws: functions.draws, thresholds };
     let longer = "Run longer chains, or start them from optimised points; a less stiff posterior (standardised data, narrower \
                   network) mixes faster.";
-    judged.group("the predictions", &functions.roll_up, functions.rows.iter().map(|r| &r.scalar), Severity::Failure, longer)
+    let scalars = functions.rows.iter().map(|row| &row.scalar);
+    let mut findings = judged.group("the predictions", &functions.roll_up, scalars, Severity::Failure, longer);
+    if let Some(noise) = &functions.noise {
+        findings.extend(judged.roll_up("the predicted noise", noise, Severity::Failure, longer));
+    }
+    findings
 }
 
 /// Parameters that have a meaning of their own, and weights.
