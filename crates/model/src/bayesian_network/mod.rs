@@ -232,6 +232,15 @@ impl BayesianNetwork {
         self.rows.count
     }
 
+    /// Checks that a position, or anything else with a value for each coordinate, has the model's dimension.
+    pub(crate) fn check_dim(&self, what: &str, found: usize) -> Result<(), EvaluationError> {
+        let expected = self.layout.dim();
+        if found == expected {
+            return Ok(());
+        }
+        Err(EvaluationError::new(format!("the {what} has {found} coordinates and the model {expected}")))
+    }
+
     /// Adds the gradient of the log prior, of weights and of the likelihood's parameters, and returns the log prior.
     pub(crate) fn add_prior_gradient(&self, position: &[f64], gradient: &mut [f64]) -> f64 {
         let (weights, parameters) = position.split_at(self.network.num_weights());
