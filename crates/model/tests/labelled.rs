@@ -14,11 +14,11 @@ fn normal(dim: usize) -> impl LogDensity + Clone + Send + Sync {
 
 #[test]
 fn labels_of_another_dimension_are_refused() {
-    let error = Labelled::new(normal(3), Layout::flat(2)).unwrap_err();
+    let error = Labelled::new(normal(3), Layout::flat(2)).err().unwrap();
     assert_eq!(error, LabelError::Dimension { what: "layout", found: 2, expected: 3 });
     assert_eq!(error.to_string(), "the layout has 2 coordinates and the density 3; they must agree");
     let labelled = Labelled::new(normal(3), Layout::flat(3)).unwrap();
-    let error = labelled.with_initial_position(vec![0.0; 4]).unwrap_err();
+    let error = labelled.with_initial_position(vec![0.0; 4]).err().unwrap();
     assert_eq!(error, LabelError::Dimension { what: "initial position", found: 4, expected: 3 });
 }
 

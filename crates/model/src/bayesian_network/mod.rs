@@ -147,6 +147,7 @@ impl BayesianNetwork {
     ///
     /// # Errors
     /// When an input is constant, a target does not suit the likelihood, all rows are of one class, or shapes do not agree.
+    #[expect(clippy::needless_pass_by_value, reason = "a prior is given away, as a likelihood is")]
     pub fn new(
         network: Network,
         likelihood: impl Likelihood + 'static,

@@ -63,6 +63,8 @@ mod tests {
     #[test]
     fn the_fast_path_equals_the_plain_path_over_all_rows_and_over_some() {
         for activation in Activation::ALL {
+            // The plain path's normal distribution function is the library's, which is good to 1e-9 near z = 0.7.
+            let tolerance = if activation == Activation::Gelu { 1e-9 } else { 1e-12 };
             for (hidden, rows) in [(&[][..], 5), (&[7][..], 33), (&[12, 5][..], 600)] {
                 let likelihoods: [Box<dyn Likelihood>; 5] = [
                     Box::new(Gaussian::known_noise(0.5)),
@@ -81,10 +83,10 @@ mod tests {
                     for rows in [None, Some(&some[..]), Some(&some[..1])] {
                         let x = fast.evaluate(model.network.num_weights(), &position, rows, &mut a);
                         let y = plain.evaluate(&position, rows, &mut b);
-                        assert!((x - y).abs() < 1e-12 * (rows.map_or(600, <[usize]>::len) as f64 + y.abs()), "{x} and {y}");
+                        assert!((x - y).abs() < tolerance * (rows.map_or(600, <[usize]>::len) as f64 + y.abs()), "{x} and {y}");
                         let largest = b.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
                         for (x, y) in a.iter().zip(&b) {
-                            assert!((x - y).abs() < 1e-12 * largest.max(1.0), "{activation:?}: {x} and {y}");
+                            assert!((x - y).abs() < tolerance * largest.max(1.0), "{activation:?}: {x} and {y}");
                         }
                     }
                 }
