@@ -175,7 +175,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
         let panel = panel_rows::<f64>();
         let full_vectors = panel / L::WIDTH;
         let last_vectors = padded_rows::<f64>(rows % panel) / L::WIDTH;
-        let panels = Panels { full: rows / panel, full_vectors, last_vectors };
+        let panels = Panels { full: rows / panel, last_vectors };
         let mut value = 0.0;
         for p in 0..rows.div_ceil(panel) {
             let place =
