@@ -136,13 +136,7 @@ fn main() {
         let tanh = field.tanh.best() / ELEMENTS as f64;
         let exp = field.exp.best() / ELEMENTS as f64;
         if !json {
-            println!(
-                "\n{}: peak {:.1} GFLOP/s, tanh {:.3} ns, exp {:.3} ns",
-                field.name,
-                peak * 1e-9,
-                tanh * 1e9,
-                exp * 1e9
-            );
+            println!("\n{}: peak {:.1} GFLOP/s, tanh {:.3} ns, exp {:.3} ns", field.name, peak * 1e-9, tanh * 1e9, exp * 1e9);
             println!("network           rows   us/gradient   GFLOP/s   floor us   share   best share");
         }
         for ((widths, rows), gradient) in NETWORKS.iter().zip(&field.gradients) {

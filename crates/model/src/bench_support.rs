@@ -34,12 +34,10 @@ impl MeasuredGradient {
     pub fn new(widths: &[usize], rows: usize, precision: Precision) -> Self {
         let network = Arc::new(FusedNetwork::new(widths, &vec![Nonlinearity::Tanh; widths.len() - 2]));
         let outputs = network.num_outputs();
-        let likelihood =
-            if outputs == 1 { BlockLikelihood::Gaussian { noise_sd: 0.5 } } else { BlockLikelihood::Categorical };
+        let likelihood = if outputs == 1 { BlockLikelihood::Gaussian { noise_sd: 0.5 } } else { BlockLikelihood::Categorical };
         let inputs: Vec<f64> = (0..rows * widths[0]).map(|i| (i as f64 * 0.7).sin() * 1.5).collect();
-        let targets: Vec<f64> = (0..rows)
-            .map(|i| if outputs == 1 { (i as f64 * 0.3).cos() } else { (i * 7 % outputs) as f64 })
-            .collect();
+        let targets: Vec<f64> =
+            (0..rows).map(|i| if outputs == 1 { (i as f64 * 0.3).cos() } else { (i * 7 % outputs) as f64 }).collect();
         let gradient = vec![0.0; network.num_weights()];
         let evaluator = match precision {
             Precision::Double => {

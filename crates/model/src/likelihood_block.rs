@@ -122,8 +122,7 @@ impl<'a> LikelihoodSum<'a> {
             BlockLikelihood::Bernoulli => self.log_likelihood += bernoulli(l, panel),
             BlockLikelihood::Categorical => self.log_likelihood += categorical(l, panel),
             BlockLikelihood::RowWise(likelihood) => {
-                self.log_likelihood +=
-                    row_wise(&**likelihood, panel, self.parameters, self.parameter_gradient, self.rows);
+                self.log_likelihood += row_wise(&**likelihood, panel, self.parameters, self.parameter_gradient, self.rows);
             }
         }
     }
@@ -258,8 +257,7 @@ fn row_wise<L: Lanes>(
         for (target, value) in scratch.targets.iter_mut().enumerate() {
             *value = targets[target * stride + row].to_f64();
         }
-        sum +=
-            likelihood.gradient(&scratch.outputs, &scratch.targets, parameters, &mut scratch.d_outputs, parameter_gradient);
+        sum += likelihood.gradient(&scratch.outputs, &scratch.targets, parameters, &mut scratch.d_outputs, parameter_gradient);
         for (output, derivative) in scratch.d_outputs.iter().enumerate() {
             outputs[output * stride + row] = L::E::from_f64(*derivative);
         }

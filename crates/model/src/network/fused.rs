@@ -12,7 +12,7 @@ use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
 
-/// Bytes of activations, deltas and inputs that a block may take of the second-level cache.
+/// Bytes of activations and deltas that a block may take of the second-level cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// One dense layer and where its weights stand in the flat position: `[out][in]`, then biases `[out]`.
@@ -76,8 +76,8 @@ impl FusedNetwork {
     /// Panels of a block.
     fn panels_per_block<E>(&self) -> usize {
         let widths: usize = self.layers.iter().map(|layer| 2 * layer.outputs).sum();
-        let panel = (self.num_inputs() + widths) * panel_rows::<E>() * size_of::<E>();
-        (BLOCK_BYTES / panel).clamp(2, 16)
+        let panel = widths * panel_rows::<E>() * size_of::<E>();
+        (BLOCK_BYTES / panel).clamp(4, 16)
     }
 }
 
@@ -339,7 +339,8 @@ fn add_block<L: Lanes>(
     for (i, layer) in layers.iter().enumerate() {
         let input = if i == 0 { inputs } else { L::vectors(buffers.values[i - 1].as_slice()) };
         let delta = L::vectors(buffers.deltas[i].as_slice());
-        let (weights, biases) = gradient[layer.weights..layer.biases + layer.outputs].split_at_mut(layer.inputs * layer.outputs);
+        let (weights, biases) =
+            gradient[layer.weights..layer.biases + layer.outputs].split_at_mut(layer.inputs * layer.outputs);
         add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
     }
 }

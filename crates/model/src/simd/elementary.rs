@@ -156,13 +156,39 @@ pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
 }
 
 /// tanh(x) = expm1(2x)/(expm1(2x) + 2), on −|x|.
+///
+/// Several vectors go step by step together: one alone is a chain of some twenty dependent instructions and a division, more than the
+/// processor looks ahead.
 #[inline(always)]
-pub(crate) fn tanh<L: Lanes>(l: L, x: L::V) -> L::V {
-    let magnitude = l.at_most(l.abs(x), l.splat(L::E::TANH_LIMIT));
-    let (rounded, reduced) = reduced_exponential(l, l.mul(magnitude, l.splat(L::E::from_f64(-2.0))));
-    let scale = l.power_of_two(rounded);
-    let expm1 = l.fma(scale, reduced, l.sub(scale, l.splat(L::E::ONE)));
-    l.copysign(l.div(expm1, l.add(expm1, l.splat(L::E::from_f64(2.0)))), x)
+pub(crate) fn tanh<L: Lanes, const N: usize>(l: L, x: [L::V; N]) -> [L::V; N] {
+    let (zero, one, two) = (l.splat(L::E::ZERO), l.splat(L::E::ONE), l.splat(L::E::from_f64(2.0)));
+    let (limit, round) = (l.splat(L::E::TANH_LIMIT), l.splat(L::E::ROUND));
+    let (mut rounded, mut r, mut tail) = ([zero; N], [zero; N], [zero; N]);
+    for n in 0..N {
+        let doubled = l.mul(l.at_most(l.abs(x[n]), limit), l.splat(L::E::from_f64(-2.0)));
+        rounded[n] = l.fma(doubled, l.splat(L::E::LOG2_E), round);
+        let k = l.sub(rounded[n], round);
+        r[n] = l.negative_fma(k, l.splat(L::E::LN2_HIGH), doubled);
+        r[n] = l.negative_fma(k, l.splat(L::E::LN2_LOW), r[n]);
+    }
+    let mut degree = L::E::EXPM1.len() - 1;
+    for n in 0..N {
+        tail[n] = l.splat(L::E::EXPM1[degree]);
+    }
+    while degree > 0 {
+        degree -= 1;
+        for n in 0..N {
+            tail[n] = l.fma(tail[n], r[n], l.splat(L::E::EXPM1[degree]));
+        }
+    }
+    let mut value = [zero; N];
+    for n in 0..N {
+        let reduced = l.fma(l.mul(r[n], r[n]), tail[n], r[n]);
+        let scale = l.power_of_two(rounded[n]);
+        let expm1 = l.fma(scale, reduced, l.sub(scale, one));
+        value[n] = l.copysign(l.div(expm1, l.add(expm1, two)), x[n]);
+    }
+    value
 }
 
 /// (exp(−|x|), the logistic function at −|x|).
