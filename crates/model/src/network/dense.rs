@@ -107,14 +107,12 @@ fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     } else {
         for m in 0..M {
             let from = &output[(row + m) * vectors + column..][..N];
-            for n in 0..N {
-                sums[m][n] = from[n];
-            }
+            sums[m].copy_from_slice(from);
         }
     }
     let mut weights: [&[L::E]; M] = [&[]; M];
-    for m in 0..M {
-        weights[m] = &layer.weights[(row + m) * layer.inputs + inputs.start..][..inputs.len()];
+    for (m, weights) in weights.iter_mut().enumerate() {
+        *weights = &layer.weights[(row + m) * layer.inputs + inputs.start..][..inputs.len()];
     }
     for i in 0..inputs.len() {
         let x: &[L::V] = &input[(inputs.start + i) * vectors + column..][..N];
@@ -127,9 +125,7 @@ fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     }
     for m in 0..M {
         let to = &mut output[(row + m) * vectors + column..][..N];
-        for n in 0..N {
-            to[n] = sums[m][n];
-        }
+        to.copy_from_slice(&sums[m]);
     }
 }
 
@@ -240,6 +236,7 @@ pub(crate) struct Panels {
 
 /// Adds to the gradients of weights (`[out][in]`) and biases the sums over a block of delta·inputᵀ and of delta.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the block's parts stay apart so that they stay in registers")]
 pub(crate) fn add_weight_gradient<L: Lanes>(
     l: L,
     panels: Panels,
@@ -336,9 +333,7 @@ fn gradient_tile<L: Lanes, const M: usize, const N: usize>(
     for m in 0..M {
         let to = &mut weights[(row + m) * inputs + feature..][..N];
         let mut four = [l.splat(L::E::ZERO); 4];
-        for n in 0..N {
-            four[n] = sums[m][n];
-        }
+        four[..N].copy_from_slice(&sums[m]);
         let four = l.sum_four(four);
         for n in 0..N {
             to[n] += four[n].to_f64();
