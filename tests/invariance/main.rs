@@ -4,4 +4,5 @@
 mod conservation;
 mod kernels;
 mod mutants;
+mod states;
 mod twins;
