@@ -1,11 +1,10 @@
 //! Optimise several members from starts of their own: a deep ensemble (Lakshminarayanan et al. 2017).
 
-use crate::error::check_count;
-use crate::map::{Failure, Optimum, optimise};
-use crate::{FitError, FitObserver, Map, Silent};
+use crate::error::{check_count, check_dimension};
+use crate::optimise::{Failure, Optimum, optimise};
+use crate::{FitError, FitObserver, Map, Silent, parallel};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
 use ergodic_model::Posterior;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -78,14 +77,10 @@ pub fn deep_ensemble_observed(
     observer: &dyn FitObserver,
 ) -> Result<Draws, FitError> {
     settings.validate()?;
+    check_dimension(posterior)?;
     let start = Instant::now();
-    let threads = settings.threads.unwrap_or(0);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| FitError::Threads { threads, message: error.to_string() })?;
     let fit = |member| optimise(posterior, &settings.map, member, observer);
-    let members: Vec<Result<Optimum, Failure>> = pool.install(|| (0..settings.members).into_par_iter().map(fit).collect());
+    let members = parallel::run(settings.members, settings.threads, fit)?;
     let mut draws = join(posterior, settings, members)?;
     draws.report.seconds = start.elapsed().as_secs_f64();
     Ok(draws)
@@ -114,10 +109,9 @@ fn join(posterior: &dyn Posterior, settings: &DeepEnsemble, members: Vec<Result<
                 }
             }
             // What is wrong with every member is wrong with the call.
-            Err(Failure {
-                error: error @ (FitError::Settings { .. } | FitError::MissingCapability(_) | FitError::NoCoordinates),
-                ..
-            }) => return Err(error),
+            Err(Failure { error: error @ (FitError::Settings { .. } | FitError::MissingCapability(_)), .. }) => {
+                return Err(error);
+            }
             Err(failure) => {
                 report.chains.push(failure.report());
                 report.warnings.push(format!("member {member} failed and is missing: {}", failure.error));

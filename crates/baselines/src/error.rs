@@ -1,6 +1,6 @@
 //! Name what can go wrong in a fit.
 
-use ergodic_model::{EvaluationError, MissingCapability};
+use ergodic_model::{EvaluationError, LogDensity, MissingCapability, Posterior};
 
 /// Why a fit did not start, or could not end well.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -22,6 +22,14 @@ pub enum FitError {
     /// The posterior has no coordinates.
     #[error("the posterior has no coordinates, so there is nothing to fit; check the dimension of its log density")]
     NoCoordinates,
+    /// The names and the density disagree on the number of coordinates.
+    #[error("the layout names {layout} coordinates and the log density has {density}; they must agree")]
+    Dimension {
+        /// Coordinates of the layout.
+        layout: usize,
+        /// Coordinates of the density.
+        density: usize,
+    },
     /// The model reported an error.
     #[error("{method}, step {step}: {source}")]
     Evaluation {
@@ -98,4 +106,16 @@ pub(crate) fn check_positive(setting: &'static str, value: f64) -> Result<(), Fi
 /// Checks that a count is not 0.
 pub(crate) fn check_count(setting: &'static str, value: usize) -> Result<(), FitError> {
     if value > 0 { Ok(()) } else { Err(FitError::setting(setting, value, "at least 1")) }
+}
+
+/// The number of coordinates of `posterior`.
+///
+/// # Errors
+/// When there are none, or when the layout and the density disagree.
+pub(crate) fn check_dimension(posterior: &dyn Posterior) -> Result<usize, FitError> {
+    let (layout, density) = (posterior.layout().dim(), posterior.evaluator().dim());
+    if layout != density {
+        return Err(FitError::Dimension { layout, density });
+    }
+    if layout == 0 { Err(FitError::NoCoordinates) } else { Ok(layout) }
 }

@@ -17,7 +17,7 @@
 //!     gradient[1] = -4.0 * x[1];
 //!     -0.5 * (1.0 - x[0]).powi(2) - 2.0 * x[1] * x[1]
 //! });
-//! let fit = mean_field(&normal, &MeanField { steps: 1000, ..MeanField::default() })?;
+//! let fit = mean_field(&normal, &MeanField::default())?;
 //! assert!((fit.mean()[0] - 1.0).abs() < 0.01 && (fit.sd()[1] - 0.5).abs() < 0.01);
 //! assert_eq!(fit.draws.num_draws(), 4000);
 //! # Ok::<(), ergodic_baselines::FitError>(())
@@ -27,10 +27,13 @@ mod adam;
 mod diagonal_normal;
 mod ensemble;
 mod error;
+mod lbfgs;
 mod log_joint;
 mod map;
 mod mean_field;
 mod observer;
+mod optimise;
+mod parallel;
 
 pub use adam::Schedule;
 pub use diagonal_normal::DiagonalNormal;

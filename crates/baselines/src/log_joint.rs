@@ -12,7 +12,7 @@ pub(crate) enum LogJoint<'a> {
     /// All rows.
     Full { evaluator: Box<dyn LogDensity + Send + 'a>, evaluations: u64 },
     /// `n` rows at a time.
-    Minibatch(Minibatch<'a>),
+    Minibatch(Box<Minibatch<'a>>),
 }
 
 /// Rows in a random order, taken `size` at a time; a new order when fewer are left, so that every batch is a random subset.
@@ -39,7 +39,7 @@ impl<'a> LogJoint<'a> {
         member: usize,
     ) -> Result<Self, FitError> {
         let Some(size) = batch_size else {
-            return Ok(Self::Full { evaluator: posterior.evaluator(), evaluations: 0 });
+            return Ok(Self::full(posterior));
         };
         let Some(minibatch) = posterior.capabilities().minibatch else {
             return Err(MissingCapability { method, capability: "MinibatchGradient" }.into());
@@ -48,7 +48,7 @@ impl<'a> LogJoint<'a> {
         if size == 0 || size > num_data {
             return Err(FitError::setting("batch_size", size, "at least 1 and at most the number of rows"));
         }
-        Ok(Self::Minibatch(Minibatch {
+        Ok(Self::Minibatch(Box::new(Minibatch {
             evaluator: minibatch.minibatch_evaluator(),
             order: (0..num_data).collect(),
             next: num_data,
@@ -56,7 +56,12 @@ impl<'a> LogJoint<'a> {
             likelihood_gradient: vec![0.0; posterior.layout().dim()],
             rng: stream(seed, member, Purpose::Minibatch),
             rows_seen: 0,
-        }))
+        })))
+    }
+
+    /// The log joint of `posterior` over all rows.
+    pub(crate) fn full(posterior: &'a dyn Posterior) -> Self {
+        Self::Full { evaluator: posterior.evaluator(), evaluations: 0 }
     }
 
     /// Whether values are exact.

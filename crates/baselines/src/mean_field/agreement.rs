@@ -1,7 +1,7 @@
 //! Check that a model's local reparameterisation bounds the same log joint as its log density states.
 
-use super::estimator::LowerBound;
-use super::{METHOD, mean_and_error};
+use super::estimator::build;
+use super::{METHOD, MeanField, mean_and_error};
 use crate::{DiagonalNormal, FitError};
 use ergodic_model::{Posterior, Purpose, stream};
 
@@ -18,16 +18,15 @@ const LIMIT: f64 = 6.0;
 /// off by about ln 2 a coordinate here. Returns the gradients spent.
 pub(super) fn check(
     posterior: &dyn Posterior,
-    bound: &mut dyn LowerBound,
+    settings: &MeanField,
     q: &DiagonalNormal,
-    seed: u64,
     warnings: &mut Vec<String>,
 ) -> Result<u64, FitError> {
     let narrow = DiagonalNormal { mean: q.mean.clone(), sd: q.sd.iter().map(|sd| 0.5 * sd).collect() };
     let dim = q.dim();
-    let before = bound.gradients();
-    // Chain 1 of a fit that has one chain only: streams that nothing else reads.
-    let mut rng = stream(seed, 1, Purpose::Optimise);
+    // Streams after those of the starts: nothing else reads them.
+    let mut bound = build(posterior, settings, settings.starts)?;
+    let mut rng = stream(settings.seed, settings.starts, Purpose::Optimise);
     let mut gradient = vec![0.0; 2 * dim];
     let mut local = Vec::with_capacity(ESTIMATES);
     for _ in 0..ESTIMATES {
@@ -40,7 +39,7 @@ pub(super) fn check(
         let mut difference = 0.0;
         for (family, sign) in [(q, 1.0), (&narrow, -1.0)] {
             // The same noise for both, so that most of it cancels.
-            family.draw(&mut stream(seed, 1 + estimate, Purpose::Draw), &mut position);
+            family.draw(&mut stream(settings.seed, settings.starts + estimate, Purpose::Draw), &mut position);
             let lp = density.log_density_and_gradient(&position, &mut gradient[..dim]).map_err(FitError::at(METHOD, 0))?;
             difference += sign * (lp - family.log_density(&position));
         }
@@ -56,5 +55,5 @@ pub(super) fn check(
             -local, -whole
         ));
     }
-    Ok(bound.gradients() - before + 2 * ESTIMATES as u64)
+    Ok(bound.gradients() + 2 * ESTIMATES as u64)
 }

@@ -1,6 +1,6 @@
 //! Estimate the evidence lower bound of independent normals and its gradient.
 
-use super::Estimator;
+use super::{Estimator, METHOD};
 use crate::log_joint::LogJoint;
 use crate::{DiagonalNormal, FitError, MeanField};
 use ergodic_model::{ChainRng, EvaluationError, LocalEvaluator, MissingCapability, Posterior};
@@ -9,7 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
 /// Noise on the whole vector unless told otherwise.
-const WHOLE_VECTOR_DRAWS: usize = 8;
+const WHOLE_VECTOR_DRAWS: usize = 2;
 
 /// An unbiased estimate of the lower bound, and of the gradient of E_q[log joint] + temperature · entropy(q).
 pub(super) trait LowerBound {
@@ -27,35 +27,46 @@ pub(super) trait LowerBound {
     fn gradients(&self) -> u64;
 }
 
-/// The estimator that `settings` ask for, what it is, and its draws a step.
+/// The estimator that `settings` come to with this model, and its draws a step.
 ///
 /// # Errors
 /// When the model lacks what it needs, or the number of draws is odd where they come in pairs.
-pub(super) fn choose<'a>(
-    posterior: &'a dyn Posterior,
-    settings: &MeanField,
-    method: &'static str,
-) -> Result<(Box<dyn LowerBound + 'a>, Estimator, usize), FitError> {
-    let dim = posterior.layout().dim();
-    let local = posterior.capabilities().local_reparameterization;
-    let wanted = match settings.estimator {
-        Estimator::Auto if local.is_some() && settings.batch_size.is_none() => Estimator::Local,
+pub(super) fn resolve(posterior: &dyn Posterior, settings: &MeanField) -> Result<(Estimator, usize), FitError> {
+    let capabilities = posterior.capabilities();
+    let local = capabilities.local_reparameterization.is_some();
+    let estimator = match settings.estimator {
+        Estimator::Auto if local && settings.batch_size.is_none() => Estimator::Local,
         Estimator::Auto => Estimator::StickingTheLanding,
         chosen => chosen,
     };
-    if wanted == Estimator::Local {
-        let Some(model) = local else {
-            return Err(MissingCapability { method, capability: "LocalReparameterization" }.into());
-        };
-        let draws = settings.draws_per_step.unwrap_or(1);
-        return Ok((Box::new(Local::new(model.local_evaluator(), dim, draws)), wanted, draws));
+    if estimator == Estimator::Local {
+        if !local {
+            return Err(MissingCapability { method: METHOD, capability: "LocalReparameterization" }.into());
+        }
+        return Ok((estimator, settings.draws_per_step.unwrap_or(1)));
     }
     let draws = settings.draws_per_step.unwrap_or(WHOLE_VECTOR_DRAWS);
     if !draws.is_multiple_of(2) {
         return Err(FitError::setting("draws_per_step", draws, "even, as draws on the whole vector come in pairs"));
     }
-    let joint = LogJoint::new(posterior, settings.batch_size, method, settings.seed, 0)?;
-    Ok((Box::new(StickingTheLanding::new(joint, dim, draws)), wanted, draws))
+    Ok((estimator, draws))
+}
+
+/// The estimator of one start, as `settings`, which are resolved, say.
+pub(super) fn build<'a>(
+    posterior: &'a dyn Posterior,
+    settings: &MeanField,
+    member: usize,
+) -> Result<Box<dyn LowerBound + 'a>, FitError> {
+    let dim = posterior.layout().dim();
+    let (estimator, draws) = resolve(posterior, settings)?;
+    match posterior.capabilities().local_reparameterization {
+        Some(model) if estimator == Estimator::Local => Ok(Box::new(Local::new(model.local_evaluator(), dim, draws))),
+        _ => {
+            let joint = LogJoint::new(posterior, settings.batch_size, METHOD, settings.seed, member)?;
+            Ok(Box::new(StickingTheLanding::new(joint, dim, draws)))
+        }
+    }
 }
 
 /// Draws x = mean ± sd · z on the whole vector; the gradient of ln q goes through x only, not through mean and sd.
@@ -204,7 +215,7 @@ mod tests {
     #[test]
     fn sticking_the_landing_has_no_variance_where_q_is_the_posterior() {
         let (model, q) = (posterior(), target());
-        let joint = LogJoint::new(&model, None, "test", 0, 0).unwrap();
+        let joint = LogJoint::full(&model);
         let mut bound = StickingTheLanding::new(joint, 3, 2);
         let mut rng = stream(3, 0, Purpose::Test);
         let mut gradient = vec![0.0; 6];
@@ -227,7 +238,7 @@ mod tests {
         let (model, p) = (posterior(), target());
         let q = DiagonalNormal { mean: vec![1.2, -2.5, 10.0], sd: vec![0.2, 0.5, 40.0] };
         for temperature in [1.0, 0.3] {
-            let joint = LogJoint::new(&model, None, "test", 0, 0).unwrap();
+            let joint = LogJoint::full(&model);
             let mut bound = StickingTheLanding::new(joint, 3, 2);
             let mut rng = stream(4, 0, Purpose::Test);
             let (mut gradient, mut sums, mut squares) = ([0.0; 6], [0.0; 6], [0.0; 6]);

@@ -2,4 +2,5 @@
 
 mod mean_field;
 mod modes;
+mod networks;
 mod posteriors;

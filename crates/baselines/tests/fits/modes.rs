@@ -12,20 +12,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn a_mode_of_a_normal_is_its_mean() {
-    let normal = Normal::ill_conditioned(12);
+    let mut normal = Normal::ill_conditioned(12);
     let draws = map(&normal, &Map::default()).unwrap();
     assert_eq!((draws.origin(), draws.num_draws()), (Origin::Point, 1));
     let position = draws.chains()[0].position(0);
     for (i, x) in position.iter().enumerate() {
         let sd = normal.projected_sd()[i];
-        assert!((x - normal.mean[i]).abs() < 1e-3 * sd, "coordinate {i}: {x}, not {} (sd {sd})", normal.mean[i]);
+        assert!((x - normal.mean[i]).abs() < 1e-4 * sd, "coordinate {i}: {x}, not {} (sd {sd})", normal.mean[i]);
     }
     // The statistic is the log density at the draw, the trace ends there, and every step is counted.
     let lp = draws.statistic("lp").unwrap()[0][0];
-    assert_eq!(lp, normal.clone().log_density_and_gradient(position, &mut [0.0; 12]).unwrap());
+    assert_eq!(lp, normal.log_density_and_gradient(position, &mut [0.0; 12]).unwrap());
     let report = &draws.report;
     assert_eq!(report.objective.last(), Some(&(report.gradients(), lp)));
-    assert!(report.gradients() <= 3001 && report.chains[0].outcome == Outcome::Completed && report.warnings.is_empty());
+    assert!(report.chains[0].tuned["largest_gradient"] <= 1e-4 && report.chains[0].outcome == Outcome::Completed);
+    assert!(report.warnings.is_empty());
     assert!(report.objective.windows(2).all(|pair| pair[0].0 <= pair[1].0));
 }
 
@@ -34,8 +35,11 @@ fn a_fit_ends_early_at_a_flat_gradient_only() {
     let normal = Normal::ill_conditioned(3);
     let loose = map(&normal, &Map { tolerance: 1.0, ..Map::default() }).unwrap();
     assert!(loose.report.gradients() < 3000 && loose.report.chains[0].tuned["largest_gradient"] <= 1.0);
-    let never = map(&normal, &Map { tolerance: 0.0, steps: 500, ..Map::default() }).unwrap();
-    assert_eq!(never.report.gradients(), 501);
+    let adam = map(&normal, &Map { tolerance: 0.0, steps: 500, polish: 0, ..Map::default() }).unwrap();
+    assert_eq!(adam.report.gradients(), 501);
+    let polished = map(&normal, &Map { tolerance: 0.0, steps: 500, ..Map::default() }).unwrap();
+    assert!(polished.statistic("lp").unwrap()[0][0] >= adam.statistic("lp").unwrap()[0][0]);
+    assert!(polished.report.chains[0].tuned["largest_gradient"] < 1e-3 * adam.report.chains[0].tuned["largest_gradient"]);
 }
 
 #[test]
@@ -90,8 +94,24 @@ fn errors_name_what_is_wrong() {
     assert!(matches!(&error, FitError::NoInitialPosition { problem, .. } if problem.contains("x[1]")), "{error}");
     let empty = density(0, |_: &[f64], _: &mut [f64]| 0.0);
     assert_eq!(map(&empty, &Map::default()).unwrap_err(), FitError::NoCoordinates);
+    for error in [map(&Misnamed, &Map::default()), deep_ensemble(&Misnamed, &DeepEnsemble::default())] {
+        assert_eq!(error.unwrap_err(), FitError::Dimension { layout: 2, density: 3 });
+    }
     assert!(deep_ensemble(&normal, &DeepEnsemble { members: 0, ..DeepEnsemble::default() }).is_err());
     assert!(deep_ensemble(&normal, &DeepEnsemble { threads: Some(0), ..DeepEnsemble::default() }).is_err());
+}
+
+/// Names two of its three coordinates.
+struct Misnamed;
+
+impl Posterior for Misnamed {
+    fn layout(&self) -> Layout {
+        Layout::flat(2)
+    }
+
+    fn evaluator(&self) -> Box<dyn LogDensity + Send + '_> {
+        Box::new(Valley { fails_below: 0.0 })
+    }
 }
 
 /// Modes at −2 and 2 in each coordinate; evaluations fail where the first coordinate starts below `fails_below`.
@@ -176,7 +196,7 @@ struct StopAt(usize, AtomicUsize);
 impl FitObserver for StopAt {
     fn progress(&self, progress: &Progress) -> ControlFlow<()> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        assert!(progress.method == "map" && progress.gradients >= progress.step as u64 && progress.total == 3000);
+        assert!(progress.method == "map" && progress.gradients >= progress.step as u64 && progress.total == 3500);
         if progress.step == self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -2,6 +2,7 @@
 
 mod curvature;
 mod gradient;
+mod local_reparameterization;
 mod minibatch;
 mod outputs;
 mod plain_evaluator;
@@ -320,7 +321,8 @@ impl Posterior for BayesianNetwork {
             prior: Some(self),
             outputs: Some(self),
             curvature: Some(self),
-            ..Capabilities::default()
+            // Closed forms hold for independent normal priors alone.
+            local_reparameterization: if self.prior.is_normal() { Some(self) } else { None },
         }
     }
 }

@@ -318,7 +318,7 @@ fn add_block<L: Lanes>(
     let panel = panel_rows::<L::E>();
     let full_vectors = panel / L::WIDTH;
     let last_vectors = padded_rows::<L::E>(rows % panel) / L::WIDTH;
-    let panels = Panels { full: rows / panel, full_vectors, last_vectors };
+    let panels = Panels { full: rows / panel, last_vectors };
     let num_targets = targets.len() / (inputs.len() / layers[0].inputs);
     let top = layers.len() - 1;
     let num_outputs = layers[top].outputs;

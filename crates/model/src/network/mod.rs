@@ -4,13 +4,19 @@ mod activation;
 mod block;
 mod dense;
 mod fused;
+#[cfg(test)]
+mod fused_tests;
+mod local;
 mod nonlinearity;
 mod plain;
 mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
+#[cfg(test)]
+pub(crate) use block::PackedRows;
 pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use local::{LocalNetwork, OutputPanel};
 pub(crate) use nonlinearity::Nonlinearity;
 pub(crate) use plain::PlainNetwork;
 pub use spec::{DenseLayer, Network, NetworkError};

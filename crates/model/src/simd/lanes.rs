@@ -38,6 +38,7 @@ pub(crate) trait Lanes: Copy {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// a·b + c, rounded once where the machine can.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// c − a·b.
@@ -152,6 +153,10 @@ impl<S: Simd> Lanes for DoubleLanes<S> {
         self.0.div_f64s(a, b)
     }
     #[inline(always)]
+    fn sqrt(self, a: S::f64s) -> S::f64s {
+        self.0.sqrt_f64s(a)
+    }
+    #[inline(always)]
     fn fma(self, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         self.0.mul_add_f64s(a, b, c)
     }
@@ -247,6 +252,10 @@ impl<S: Simd> Lanes for SingleLanes<S> {
     #[inline(always)]
     fn div(self, a: S::f32s, b: S::f32s) -> S::f32s {
         self.0.div_f32s(a, b)
+    }
+    #[inline(always)]
+    fn sqrt(self, a: S::f32s) -> S::f32s {
+        self.0.sqrt_f32s(a)
     }
     #[inline(always)]
     fn fma(self, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
