@@ -93,7 +93,7 @@ impl Observer {
     }
 
     fn columns(&self) -> Vec<Vec<f64>> {
-        vec![Vec::with_capacity(Conservation::DRAWS); self.mean.len() + self.directions.len() + 2]
+        vec![Vec::new(); self.mean.len() + self.directions.len() + 2]
     }
 
     fn name(&self, statistic: usize) -> String {

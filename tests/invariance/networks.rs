@@ -72,7 +72,7 @@ impl Family<'_> {
         let nuts = Nuts { max_tree_depth: 4, ..Nuts::default() };
         let mut kernel = frozen(&nuts, dim, &Metric::unit(), step_size);
         let mut rngs = [stream(1, 0, Purpose::Test), stream(1, 1, Purpose::Test)];
-        let mut columns = [const { Vec::new() }; 2].map(|_: Vec<f64>| vec![Vec::with_capacity(PAIRS); STATISTICS]);
+        let mut columns = [(); 2].map(|()| vec![Vec::new(); STATISTICS]);
         let (mut position, mut moves) = (vec![0.0; dim], 0);
         for _ in 0..PAIRS {
             for (side, (rng, columns)) in rngs.iter_mut().zip(&mut columns).enumerate() {
