@@ -1,5 +1,6 @@
 //! Check mean-field fits against closed forms, their reports, and the faults that such fits are known for.
 
+use crate::modes::Valleys;
 use crate::posteriors::{Divergence, Normal, Regression};
 use ergodic_baselines::{
     Annealing, Estimator, FitError, FitObserver, Map, MeanField, MeanFieldFit, Progress, Start, mean_field, mean_field_observed,
@@ -166,6 +167,18 @@ fn annealing_ends_at_temperature_1_and_at_the_same_fit() {
     let (mean, sd) = errors(&fit, &normal);
     assert!(mean < 0.02 && sd < 0.02, "mean off by {mean} sd, sd by {sd}");
     assert_eq!(fit.draws.report.chains[0].tuned["final_temperature"], 1.0);
+}
+
+#[test]
+fn a_failing_start_is_reported_and_takes_no_other_with_it() {
+    let settings = MeanField { starts: 6, steps: 500, ..quick() };
+    let fit = mean_field(&Valleys { fails_below: -0.1 }, &settings).unwrap();
+    let report = &fit.draws.report;
+    let failed = report.chains.iter().filter(|start| matches!(start.outcome, Outcome::Failed(_))).count();
+    assert!(failed > 0 && failed < 6 && report.warnings.len() == failed, "{failed} of 6: {:?}", report.warnings);
+    assert!(report.warnings[0].contains("nothing is known below") && fit.mean()[0] > 0.0);
+    let error = mean_field(&Valleys { fails_below: 9.0 }, &settings).unwrap_err();
+    assert!(matches!(error, FitError::Evaluation { .. }), "{error}");
 }
 
 /// Two normals of unequal weight, far apart: 0.25 at −6 and 0.75 at 6, both with sd 1.

@@ -115,8 +115,8 @@ impl Posterior for Misnamed {
 }
 
 /// Modes at −2 and 2 in each coordinate; evaluations fail where the first coordinate starts below `fails_below`.
-struct Valleys {
-    fails_below: f64,
+pub(crate) struct Valleys {
+    pub(crate) fails_below: f64,
 }
 
 #[derive(Clone)]
