@@ -209,6 +209,31 @@ fn the_start_with_the_highest_bound_is_kept_whatever_the_threads() {
     assert_eq!(one.draws.report.chains[0].warmup_gradients, alone);
 }
 
+/// Starts at the same place always.
+struct SameStart(Normal);
+
+impl Posterior for SameStart {
+    fn layout(&self) -> Layout {
+        self.0.layout()
+    }
+
+    fn evaluator(&self) -> Box<dyn ergodic_model::LogDensity + Send + '_> {
+        self.0.evaluator()
+    }
+
+    fn initial_position(&self, _: &mut ergodic_model::ChainRng, position: &mut [f64]) {
+        position.fill(0.5);
+    }
+}
+
+#[test]
+fn starts_at_the_same_place_have_noise_of_their_own() {
+    let model = SameStart(Normal::ill_conditioned(3));
+    let fit = mean_field(&model, &MeanField { start: Start::InitialPosition, starts: 2, steps: 200, ..quick() }).unwrap();
+    let bounds: Vec<f64> = fit.draws.report.chains.iter().map(|start| start.tuned["settled_elbo"]).collect();
+    assert_ne!(bounds[0], bounds[1]);
+}
+
 struct StopAt(usize);
 
 impl FitObserver for StopAt {
