@@ -82,16 +82,17 @@ pub(crate) fn check(predictions: &Predictions) -> Result<(), PredictionsError> {
     if draws == 0 || points == 0 || outputs == 0 {
         return Err(PredictionsError::Empty { draws, points, outputs });
     }
-    let cells = points * outputs;
+    // Sizes that no memory holds saturate, and then differ from every length found.
+    let cells = points.saturating_mul(outputs);
     let length = |part, found, expected, shape| {
         if found == expected { Ok(()) } else { Err(PredictionsError::WrongLength { part, found, expected, shape }) }
     };
     let optional = |part, found, expected, shape| if found == 0 { Ok(()) } else { length(part, found, expected, shape) };
-    length("values", predictions.values.len(), draws * cells, "[draw][point][output]")?;
-    optional("noise_sd", predictions.noise_sd.len(), draws * cells, "[draw][point][output]")?;
-    optional("log_likelihood", predictions.log_likelihood.len(), draws * points, "[draw][point]")?;
+    length("values", predictions.values.len(), draws.saturating_mul(cells), "[draw][point][output]")?;
+    optional("noise_sd", predictions.noise_sd.len(), draws.saturating_mul(cells), "[draw][point][output]")?;
+    optional("log_likelihood", predictions.log_likelihood.len(), draws.saturating_mul(points), "[draw][point]")?;
     let simulations = predictions.simulated.len().div_ceil(cells);
-    optional("simulated", predictions.simulated.len(), simulations * cells, "[simulation][point][output]")?;
+    optional("simulated", predictions.simulated.len(), simulations.saturating_mul(cells), "[simulation][point][output]")?;
     let regression = predictions.kind == PredictionKind::Regression;
     let (observed, shape) = if regression { (cells, "[point][output]") } else { (points, "[point]") };
     optional("observed", predictions.observed.len(), observed, shape)

@@ -12,7 +12,7 @@ pub struct Provenance {
     pub origin: Origin,
     /// Why results are not exact draws from the posterior; empty where they are.
     pub caveat: String,
-    /// Chains that did not complete, chains left out, and the run's warnings.
+    /// Chains that did not complete, and the run's warnings.
     pub notes: Vec<String>,
 }
 

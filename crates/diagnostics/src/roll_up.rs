@@ -39,6 +39,8 @@ pub struct RollUp {
     pub rhat_share_above: f64,
     /// The largest R-hat that chance alone would give, see [`rhat_by_chance`].
     pub rhat_by_chance: f64,
+    /// Median of the bulk ESS from correlations within half chains alone, which `rhat_by_chance` rests on.
+    pub ess_within_median: f64,
     /// Smallest bulk ESS.
     pub ess_bulk_min: f64,
     /// 5 % quantile of bulk ESS.
@@ -70,7 +72,7 @@ impl RollUp {
         let rhat = sorted(summaries.iter().map(|s| s.rhat));
         let ess_bulk = sorted(summaries.iter().map(|s| s.ess_bulk));
         let ess_tail = sorted(summaries.iter().map(|s| s.ess_tail));
-        let ess_within = sorted(summaries.iter().map(|s| s.ess_within));
+        let ess_within_median = quantile_of_sorted(&sorted(summaries.iter().map(|s| s.ess_within)), 0.5);
         let sd = sorted(summaries.iter().map(|s| Diagnostic::in_range(s.sd)));
         let above = rhat.len() - rhat.partition_point(|&r| r <= RHAT_THRESHOLD);
         let mut undefined: Vec<(Status, usize)> = Vec::new();
@@ -93,7 +95,8 @@ impl RollUp {
             rhat_q95: quantile_of_sorted(&rhat, 0.95),
             rhat_median: quantile_of_sorted(&rhat, 0.5),
             rhat_share_above: if rhat.is_empty() { f64::NAN } else { above as f64 / rhat.len() as f64 },
-            rhat_by_chance: rhat_by_chance(shape.chains, shape.draws, quantile_of_sorted(&ess_within, 0.5), rhat.len(), 0.5),
+            rhat_by_chance: rhat_by_chance(shape.chains, shape.draws, ess_within_median, rhat.len(), 0.5),
+            ess_within_median,
             ess_bulk_min: quantile_of_sorted(&ess_bulk, 0.0),
             ess_bulk_q05: quantile_of_sorted(&ess_bulk, 0.05),
             ess_bulk_median: quantile_of_sorted(&ess_bulk, 0.5),
@@ -109,13 +112,13 @@ impl RollUp {
     pub(crate) const COLUMNS: [&'static str; 11] = [
         "count",
         "R-hat max",
-        "95 %",
-        "median",
+        "R-hat 95 %",
+        "R-hat median",
         "share > 1.01",
         "max by chance",
         "ESS bulk min",
-        "5 %",
-        "median",
+        "ESS bulk 5 %",
+        "ESS bulk median",
         "ESS tail min",
         "undefined",
     ];
@@ -158,6 +161,9 @@ fn sorted(diagnostics: impl Iterator<Item = Diagnostic>) -> Vec<f64> {
 /// R-hat is the larger of a bulk and a folded value, so the level is that formula at the `(1 − exceedance)^(1 / (2 count))` quantile of
 /// `χ²_{C−1}`. `ess` is that of a typical scalar from the correlations within half chains alone, lest chains that disagree excuse
 /// themselves. Scalars that depend on each other stay below the level more often. NaN where `ess` or `count` is missing.
+///
+/// The level is a guide, not a test: for 100 autoregressive scalars (ρ = 0.5) on four chains that agree, the level at
+/// `exceedance = 0.5` is passed by 68 %, 47 % and 35 % of runs with 200, 400 and 1000 draws per chain.
 ///
 /// ```
 /// let one = ergodic_diagnostics::rhat_by_chance(4, 1000, 1000.0, 1, 0.5);

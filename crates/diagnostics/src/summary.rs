@@ -62,6 +62,8 @@ pub struct Summary {
     pub chains: usize,
     /// Draws of each that take part.
     pub draws: usize,
+    /// Chains that are left out or cut because they are short, in words.
+    pub left_out: Vec<String>,
     /// Noise scales, hyperparameters and parameters, in this order.
     pub rows: Vec<SummaryRow>,
     /// Layers of weights and biases, and long blocks.
@@ -94,8 +96,7 @@ pub fn summary(draws: &Draws) -> Summary {
 pub fn summary_with(draws: &Draws, options: &SummaryOptions) -> Summary {
     let lengths: Vec<usize> = draws.chains().iter().map(ChainDraws::len).collect();
     let usable = UsableChains::choose(&lengths);
-    let mut provenance = Provenance::of(draws);
-    provenance.notes.extend(usable.notes.iter().cloned());
+    let provenance = Provenance::of(draws);
     let shape = ChainShape { chains: usable.chains.len(), draws: usable.length };
     let (mut rows, mut groups) = (Vec::new(), Vec::new());
     for role in [Role::Noise, Role::Hyperparameter, Role::Parameter] {
@@ -120,7 +121,7 @@ pub fn summary_with(draws: &Draws, options: &SummaryOptions) -> Summary {
         let name = layer.map_or_else(|| kind.to_owned(), |layer| format!("layer {layer} {kind}"));
         groups.push(SummaryGroup { name, role, layer, roll_up });
     }
-    Summary { provenance, chains: shape.chains, draws: shape.draws, rows, groups }
+    Summary { provenance, chains: shape.chains, draws: shape.draws, left_out: usable.notes, rows, groups }
 }
 
 /// Roles that this crate does not know are shown as plain parameters.
@@ -283,7 +284,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { provenance, chains, draws, .. } = self;
         writeln!(f, "{}: {chains} chain(s) of {draws} draws", provenance.method)?;
-        for note in &provenance.notes {
+        for note in provenance.notes.iter().chain(&self.left_out) {
             writeln!(f, "! {note}")?;
         }
         let mut tables = vec![self.parameter_table(), self.group_table()];

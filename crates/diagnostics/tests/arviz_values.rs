@@ -97,7 +97,6 @@ fn values_of_arviz_are_met() {
             checked += 1;
         }
     }
-    println!("{checked} values");
     assert_eq!(checked, CASES.iter().map(|case| case.expected.len()).sum::<usize>());
 }
 

@@ -60,7 +60,7 @@ pub fn predict(
         Ok(plan.part(evaluator.as_mut(), index * part, positions))
     };
     let parts: Vec<Part> = positions.par_chunks(part).enumerate().map(predict_part).collect::<Result<_, _>>()?;
-    let join = |select: fn(&Part) -> &Vec<f64>| parts.iter().map(select).flatten().copied().collect::<Vec<f64>>();
+    let join = |select: fn(&Part) -> &Vec<f64>| parts.iter().flat_map(select).copied().collect::<Vec<f64>>();
     Ok(Predictions {
         origin: draws.origin(),
         kind: likelihood.kind(),

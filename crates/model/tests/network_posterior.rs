@@ -1,8 +1,8 @@
 //! Check the posterior of a network: its gradient, its parts, its prior, and its curvature.
 
 use ergodic_model::{
-    Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, Gaussian, Likelihood, Network, NormalPrior, Posterior, Prior,
-    Purpose, Scale, Standardize, check_gradient, stream,
+    Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, Gaussian, Likelihood, Network, NormalPrior, Posterior,
+    Precision, Prior, Purpose, Scale, Standardize, check_gradient, density, stream,
 };
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
@@ -301,4 +301,47 @@ fn standardisation_leaves_least_squares_where_it_is() {
     let (at_zero, at_one) = (centre + unit * outputs[0], centre + unit * outputs[1]);
     assert!((at_zero - exact[1]).abs() < 1e-8 * exact[1].abs(), "intercept {at_zero} and {}", exact[1]);
     assert!((at_one - at_zero - exact[0]).abs() < 1e-8, "slope {} and {}", at_one - at_zero, exact[0]);
+}
+
+#[test]
+fn networks_whose_last_layer_is_not_linear_are_evaluated_too() {
+    let layers = [(4, Activation::Tanh), (1, Activation::Sigmoid)];
+    let likelihood: Box<dyn Likelihood> = Box::new(Gaussian::known_noise(0.4));
+    let data = data(likelihood.as_ref(), 37, 3, 2);
+    let model = posterior(Network::with_layers(3, &layers).unwrap(), likelihood, &NormalPrior::default(), &data);
+    let position = prior_position(&model, 3);
+    let check = check_gradient(&model, Some(&position), 1);
+    assert!(check.is_ok(), "{check}");
+    let mut outputs = vec![f64::NAN; 37];
+    model.capabilities().outputs.unwrap().output_evaluator(data.inputs()).unwrap().outputs(&position, &mut outputs);
+    assert!(outputs.iter().all(|output| (0.0..=1.0).contains(output)));
+    let mut each = vec![f64::NAN; 37];
+    model.capabilities().pointwise.unwrap().log_likelihood_each(&position, &mut each).unwrap();
+    let unit = model.standardization().targets[0].1;
+    for (row, (value, output)) in each.iter().zip(&outputs).enumerate() {
+        let target = (data.targets()[row] - model.standardization().targets[0].0) / unit;
+        let expected = -0.5 * ((target - output) / 0.4).powi(2) - (0.4 * unit * (2.0 * std::f64::consts::PI).sqrt()).ln();
+        assert!((value - expected).abs() < 1e-11 * expected.abs().max(1.0));
+    }
+}
+
+#[test]
+fn gradients_in_single_precision_are_checked_to_what_it_resolves() {
+    // The check measures the rounding noise, so the coarser arithmetic passes, and a gradient of another model does not.
+    let double = small(Box::new(Gaussian::learned_noise()), &[8], 50);
+    let single = small(Box::new(Gaussian::learned_noise()), &[8], 50).with_precision(Precision::Single);
+    let position = prior_position(&double, 2);
+    let check = check_gradient(&single, Some(&position), 1);
+    assert!(check.is_ok(), "{check}");
+    let dim = position.len();
+    let twin = density(dim, |x: &[f64], gradient: &mut [f64]| {
+        let value = single.evaluator().log_density_and_gradient(x, gradient).unwrap();
+        gradient[1] *= 1.05;
+        value
+    });
+    assert!(!check_gradient(&twin, Some(&position), 1).is_ok(), "a gradient off by 5 % passes");
+    let mut gradient = vec![0.0; dim];
+    let value = single.evaluator().log_density_and_gradient(&position, &mut gradient).unwrap();
+    let reference = double.evaluator().log_density_and_gradient(&position, &mut gradient).unwrap();
+    assert!((value - reference).abs() < 1e-4 * reference.abs() && value != reference, "{value} and {reference}");
 }

@@ -29,7 +29,7 @@ use std::time::Instant;
 /// # Ok::<(), ergodic_sampler::RunError>(())
 /// ```
 pub fn sample<P: Posterior + ?Sized, M: Method>(posterior: &P, method: &M, run: &Run) -> Result<Draws, RunError> {
-    Sampler::new(posterior, method, run).run()
+    Sampler::new(posterior, method.clone(), *run).run()
 }
 
 /// A run with all that may go with it: sink, observer, stop flag, threads, initial positions, checkpoint.
@@ -42,16 +42,16 @@ pub fn sample<P: Posterior + ?Sized, M: Method>(posterior: &P, method: &M, run: 
 ///     -0.5 * x[0] * x[0]
 /// });
 /// let short = Run { chains: 2, warmup: 100, draws: 50, ..Run::default() };
-/// let (first, checkpoint) = Sampler::new(&normal, &Nuts::default(), &short).run_with_checkpoint()?;
+/// let (first, checkpoint) = Sampler::new(&normal, Nuts::default(), short).run_with_checkpoint()?;
 /// let long = Run { draws: 80, ..short };
-/// let rest = Sampler::new(&normal, &Nuts::default(), &long).resume(checkpoint).run()?;
+/// let rest = Sampler::new(&normal, Nuts::default(), long).resume(checkpoint).run()?;
 /// assert_eq!((first.min_len(), rest.min_len()), (50, 30));
 /// # Ok::<(), ergodic_sampler::RunError>(())
 /// ```
 pub struct Sampler<'a, P: ?Sized, M> {
     posterior: &'a P,
-    method: &'a M,
-    run: &'a Run,
+    method: M,
+    run: Run,
     sink: Option<&'a dyn Sink>,
     observer: &'a dyn Observer,
     stop: Option<&'a AtomicBool>,
@@ -62,14 +62,14 @@ pub struct Sampler<'a, P: ?Sized, M> {
 
 impl<P: ?Sized, M: Method> std::fmt::Debug for Sampler<'_, P, M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sampler").field("method", &M::NAME).field("run", self.run).finish_non_exhaustive()
+        f.debug_struct("Sampler").field("method", &M::NAME).field("run", &self.run).finish_non_exhaustive()
     }
 }
 
 impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
     /// A run of `method` on `posterior`.
     #[must_use]
-    pub fn new(posterior: &'a P, method: &'a M, run: &'a Run) -> Self {
+    pub fn new(posterior: &'a P, method: M, run: Run) -> Self {
         Self {
             posterior,
             method,
@@ -167,7 +167,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let layout = Arc::new(self.posterior.layout());
         let dim = layout.dim();
         self.check_model(&layout)?;
-        let header = Header::new(self.method, dim, self.run)?;
+        let header = Header::new(&self.method, dim, &self.run)?;
         let records = match self.checkpoint {
             Some(checkpoint) => {
                 header.check(&checkpoint.header)?;
@@ -196,8 +196,8 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         self.observer.started(&Plan { method: M::NAME, chains, warmup, draws, dim });
         let shared = Shared {
             posterior: self.posterior,
-            method: self.method,
-            run: self.run,
+            method: &self.method,
+            run: &self.run,
             layout: &layout,
             prior_scales: &prior_scales,
             initial_positions: self.initial_positions,

@@ -21,7 +21,7 @@ const BAR_INTERVAL: f64 = 0.1;
 ///     gradient[0] = -x[0];
 ///     -0.5 * x[0] * x[0]
 /// });
-/// let draws = Sampler::new(&normal, &Nuts::default(), &Run::default()).observer(&ProgressBars::new()).run()?;
+/// let draws = Sampler::new(&normal, Nuts::default(), Run::default()).observer(&ProgressBars::new()).run()?;
 /// # Ok::<(), ergodic_sampler::RunError>(())
 /// ```
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// let run = Run { chains: 8, seed: 42, ..Run::default() };
 /// assert_eq!((run.warmup, run.draws), (1000, 1000));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
     /// Number of chains; 4, fewer than which R-hat says little.

@@ -197,7 +197,8 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     /// [`PlotError::Backend`].
     pub fn text(&self, text: &str, (x, y): (f64, f64), anchor: Anchor, font: Font) -> Result<(), PlotError> {
         // Characters that no XML document may hold become visible instead.
-        let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+        let clean: String = text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect();
         if clean.is_empty() {
             return Ok(());
         }

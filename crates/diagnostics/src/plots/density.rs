@@ -42,7 +42,7 @@ impl Density {
         let outside = sorted.len() - inside.len();
         let span = high - low;
         let resolvable = low.abs().max(high.abs()) * 1e-12;
-        if !(span > resolvable) || !span.is_finite() {
+        if span <= resolvable || !span.is_finite() {
             return Self { x: vec![low], density: Vec::new(), outside };
         }
         let width = bandwidth(&inside);

@@ -14,9 +14,9 @@ pub enum PlotError {
         /// What is missing, and the way out.
         reason: &'static str,
     },
-    /// A value is NaN or infinite.
+    /// A value is NaN, infinite or beyond ±10¹⁰⁰.
     #[error(
-        "'{name}' has the value {value} at position {position} of series {series} (counted from 0); \
+        "'{name}' has the value {value:e} at position {position} of series {series} (counted from 0); \
          drop the chain or the draws before it, or find out where the model overflows"
     )]
     NonFinite {
@@ -26,7 +26,7 @@ pub enum PlotError {
         series: usize,
         /// Draw or point, from 0.
         position: usize,
-        /// The value, `NaN`, `inf` or `-inf`.
+        /// The value, such as `NaN` or `inf`.
         value: f64,
     },
     /// Two things that belong together differ in length.

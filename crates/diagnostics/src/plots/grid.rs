@@ -3,7 +3,7 @@
 use super::PlotError;
 use super::canvas::{Anchor, Canvas, Font};
 use super::legend::{Legend, surround};
-use super::panel::{LABEL_SPACE, Panel, TICK_SPACE};
+use super::panel::{LABEL_SPACE, OVERHANG, Panel, TICK_SPACE};
 use super::style::{INK, LABEL_SIZE, MARGIN, SMALL_SIZE, SOFT_INK};
 use plotters::prelude::DrawingBackend;
 
@@ -12,18 +12,16 @@ const COLUMNS: usize = 4;
 /// Height of a line of a title.
 const TITLE_LINE: f64 = 16.0;
 /// Space between panels.
-const GAP: f64 = 14.0;
+const GAP: f64 = 2.0 * OVERHANG;
 
 /// Panels of one kind, one a method.
 pub(super) struct Grid<'a> {
-    /// Title and second line of every panel; a line that is empty everywhere takes no room.
+    /// Title and further lines of every panel; a line that is empty everywhere takes no room.
     pub titles: Vec<(&'a str, String)>,
     /// Ranges of the data, the same for all panels.
     pub x: (f64, f64),
     /// Range of the shared vertical axis.
     pub y: (f64, f64),
-    /// Whether panels are square.
-    pub square: bool,
 }
 
 /// Where a panel is, and which of its axes are labelled.
@@ -43,7 +41,11 @@ impl Grid<'_> {
     /// Natural size for `count` panels.
     pub(super) fn size(count: usize) -> (u32, u32) {
         let (columns, rows) = Self::shape(count);
-        let width = if columns == 1 { 640 } else { 120 + 240 * columns as u32 };
+        let width = match columns {
+            1 => 640,
+            2 => 760,
+            more => 120 + 240 * more as u32,
+        };
         (width, (110 + 240 * rows as u32).min(8000))
     }
 
@@ -65,14 +67,18 @@ impl Grid<'_> {
         let left = MARGIN + LABEL_SPACE + tall.y_tick_space(canvas);
         let width = (canvas.width() - MARGIN - 6.0 - left + GAP) / columns as f64;
         let font = Font::new(SMALL_SIZE, SOFT_INK);
-        let seconds: Vec<Vec<String>> = self.titles.iter().map(|t| canvas.wrapped(&t.1, width - 4.0, font)).collect();
+        let seconds: Vec<Vec<String>> = self
+            .titles
+            .iter()
+            .map(|t| t.1.lines().flat_map(|line| canvas.wrapped(line, width - 4.0, font)).collect())
+            .collect();
         let lines = seconds.iter().map(Vec::len).max().unwrap_or(0) + usize::from(has_title);
         let title_space = TITLE_LINE * lines as f64 + 8.0;
         let place = |(i, (title, second)): (usize, (&(&str, String), &Vec<String>))| {
             let (column, row) = (i % columns, i / columns);
             let panel_left = left + column as f64 * width;
             let panel_top = top + row as f64 * height + title_space;
-            let mut panel = Panel {
+            let panel = Panel {
                 left: panel_left,
                 right: panel_left + width - GAP,
                 top: panel_top,
@@ -80,11 +86,6 @@ impl Grid<'_> {
                 x,
                 y,
             };
-            if self.square {
-                let side = (panel.right - panel.left).min(panel.bottom - panel.top);
-                panel.right = panel.left + side;
-                panel.bottom = panel.top + side;
-            }
             let panel = panel.check(canvas)?;
             let mut line = panel.top - title_space + TITLE_LINE / 2.0;
             let room = panel.right - panel.left;
@@ -101,6 +102,33 @@ impl Grid<'_> {
         };
         self.titles.iter().zip(&seconds).enumerate().map(place).collect()
     }
+}
+
+/// Ranges of a panel's horizontal and vertical axis.
+pub(super) type Ranges = ((f64, f64), (f64, f64));
+
+/// Panels beside each other between `top` and `bottom`, each with its own ranges (x, y), axes and labels.
+pub(super) fn beside<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    (top, bottom): (f64, f64),
+    ranges: &[Ranges],
+    square: bool,
+) -> Result<Vec<Panel>, PlotError> {
+    let width = (canvas.width() - 2.0 * MARGIN) / ranges.len().max(1) as f64;
+    let bottom = bottom - TICK_SPACE - LABEL_SPACE;
+    let place = |(i, &(x, y)): (usize, &Ranges)| {
+        let edge = MARGIN + i as f64 * width;
+        let panel = Panel { left: edge, top: top + 6.0, right: edge + width - OVERHANG, bottom, x, y };
+        Panel { left: edge + LABEL_SPACE + panel.y_tick_space(canvas), ..panel }
+    };
+    let mut panels: Vec<Panel> = ranges.iter().enumerate().map(place).collect();
+    if square {
+        let side = panels.iter().map(|p| (p.right - p.left).min(p.bottom - p.top)).fold(f64::INFINITY, f64::min);
+        for panel in &mut panels {
+            (panel.right, panel.bottom) = (panel.left + side, panel.top + side);
+        }
+    }
+    panels.into_iter().map(|panel| panel.check(canvas)).collect()
 }
 
 /// The caveats of several methods, a line each; one line without names if they all say the same.

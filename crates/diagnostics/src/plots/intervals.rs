@@ -5,7 +5,7 @@ use super::density::quantile;
 use super::grid::{Grid, caveat_lines, stride};
 use super::legend::{Legend, Swatch};
 use super::panel::Axes;
-use super::quantity::{check_predictions, range, widen};
+use super::quantity::{check_predictions, is_drawable, range, widen};
 use super::style::{BLUE, INK, WARNING, count, number};
 use super::{Plot, PlotError};
 use ergodic_draws::{PredictionKind, Predictions};
@@ -104,7 +104,7 @@ impl IntervalsPanel {
 
     fn summary(&self) -> String {
         format!(
-            "holds {} % ({} of {}), mean width {}",
+            "holds {} % ({} of {})\nmean width {}",
             number(100.0 * self.coverage(), 3),
             count(self.held()),
             count(self.targets.len()),
@@ -171,7 +171,7 @@ impl PredictiveIntervals {
             }
             for (position, target) in panel.targets.iter().enumerate() {
                 let values = [target.predicted, target.lower, target.upper, target.observed];
-                if let Some(&value) = values.iter().find(|v| !v.is_finite()) {
+                if let Some(&value) = values.iter().find(|v| !is_drawable(**v)) {
                     return Err(PlotError::NonFinite { name: panel.title.clone(), series, position, value });
                 }
             }
@@ -182,9 +182,7 @@ impl PredictiveIntervals {
 
 impl Plot for PredictiveIntervals {
     fn size(&self) -> (u32, u32) {
-        // The second line of the titles, with the coverage, wants wide panels.
-        let (width, height) = Grid::size(self.panels.len());
-        (width + 60 * self.panels.len().min(4) as u32, height)
+        Grid::size(self.panels.len())
     }
 
     fn paint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Result<(), PlotError> {
@@ -194,7 +192,6 @@ impl Plot for PredictiveIntervals {
             titles: self.panels.iter().map(|p| (p.title.as_str(), p.summary())).collect(),
             x: (-0.5, longest as f64 - 0.5),
             y: widen(range(targets().flat_map(|t| [t.lower, t.upper, t.observed, t.predicted])), 0.03),
-            square: false,
         };
         let columns = self.panels.len().min(4) as f64;
         // At least two units a target, so that bars stay apart.
@@ -202,7 +199,7 @@ impl Plot for PredictiveIntervals {
         let level = self.panels.iter().map(|p| p.level).fold(0.0, f64::max);
         let mut legend = Legend::default();
         legend.push(Swatch::Area(BLUE, 0.35), format!("{} % predictive interval", number(100.0 * level, 3)));
-        legend.push(Swatch::Line(Stroke::new(BLUE, 1.4)), "predicted mean");
+        legend.push(Swatch::Line(Stroke::new(BLUE, 1.4)), "predicted mean, in whose order the targets stand");
         legend.push(Swatch::Dot(INK, true), "target inside");
         legend.push(Swatch::Dot(WARNING, false), "target outside");
         if step > 1 {
@@ -225,7 +222,7 @@ impl Plot for PredictiveIntervals {
                     canvas.dot(place, 2.4, Stroke::new(WARNING, 1.3), false)?;
                 }
             }
-            let x_label = if cell.lowest { "targets sorted by prediction" } else { "" };
+            let x_label = if cell.lowest { "sorted targets" } else { "" };
             let y_label = if cell.first { self.y_label.as_str() } else { "" };
             panel.axes(
                 canvas,

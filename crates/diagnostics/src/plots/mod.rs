@@ -4,14 +4,19 @@
 //! no more than the picture shows (traces are thinned without losing an extreme), and writes SVG and PNG with a font that
 //! ships. What is not exact says so at the bottom of every picture.
 
+mod autocorrelation;
+mod calibration;
 mod canvas;
 mod decimate;
 mod density;
 mod energy;
 mod error;
+#[cfg(test)]
+mod extremes;
 mod grid;
 mod intervals;
 mod legend;
+mod objective;
 mod panel;
 mod predictive;
 mod quantity;
@@ -23,6 +28,8 @@ pub(crate) mod series;
 pub mod style;
 mod trace;
 
+pub use autocorrelation::{AutocorrelationPanel, AutocorrelationPlot};
+pub use calibration::{CoverageCurve, CoveragePlot, ReliabilityBin, ReliabilityCurve, ReliabilityPlot};
 pub use canvas::{Anchor, Canvas, Font, Stroke};
 pub use decimate::Decimated;
 pub use density::Density;
@@ -30,6 +37,7 @@ pub use energy::{EnergyPanel, EnergyPlot};
 pub use error::PlotError;
 pub use intervals::{Interval, IntervalsPanel, PredictiveIntervals};
 pub use legend::{Legend, Swatch};
+pub use objective::{ObjectivePlot, ObjectiveSeries};
 pub use panel::{Axes, Panel};
 pub use predictive::{Band, BandsPanel, PredictiveBands};
 pub use quantity::Quantity;

@@ -8,6 +8,8 @@ use plotters::style::RGBColor;
 
 /// Height that tick labels below a panel take, and that an axis label takes.
 pub(super) const TICK_SPACE: f64 = 20.0;
+/// How far numbers below a panel may stand out on both sides; panels beside each other keep twice that distance.
+pub(super) const OVERHANG: f64 = 13.0;
 /// Height of an axis label, also of an upward one's width.
 pub(super) const LABEL_SPACE: f64 = 18.0;
 
@@ -100,10 +102,11 @@ impl Panel {
                 })
                 .collect();
             if ends.windows(2).all(|pair| pair[0].1 + 8.0 < pair[1].0) || count == 1 {
-                // What would be cut off by the edge of the picture or run into its neighbour is left out.
-                let mut free = 2.0;
+                // What would be cut off by the edge of the picture or run into a neighbour, in this panel or beside it, is left out.
+                let mut free = (self.left - OVERHANG).max(2.0);
+                let end = (self.right + OVERHANG).min(canvas.width() - 2.0);
                 let fits = |&(left, right): &(f64, f64)| {
-                    let fits = left >= free && right <= canvas.width() - 2.0;
+                    let fits = left >= free && right <= end;
                     if fits {
                         free = right + 4.0;
                     }

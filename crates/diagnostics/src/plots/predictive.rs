@@ -267,7 +267,6 @@ impl Plot for PredictiveBands {
             titles: self.panels.iter().map(|p| (p.title.as_str(), String::new())).collect(),
             x: widen(range(inputs.chain(self.training.iter().map(|p| p.0))), 0.01),
             y: self.y_range,
-            square: false,
         };
         let caveat = caveat_lines(self.panels.iter().map(|p| (p.title.as_str(), p.caveat.as_str())));
         let cells = grid.cells(canvas, &self.legend(), &caveat)?;

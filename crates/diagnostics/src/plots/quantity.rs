@@ -27,7 +27,8 @@ impl Quantity {
     /// A quantity from plain series.
     ///
     /// # Errors
-    /// [`PlotError::Empty`] without chains or when a chain has no draws, [`PlotError::NonFinite`] at the first value that is not finite.
+    /// [`PlotError::Empty`] without chains or when a chain has no draws, [`PlotError::NonFinite`] at the first value that is not finite
+    /// or beyond ±10¹⁰⁰.
     pub fn new(name: impl Into<String>, chains: Vec<Vec<f64>>) -> Result<Self, PlotError> {
         let name = name.into();
         if chains.is_empty() {
@@ -121,9 +122,17 @@ pub(super) fn join_caveats<'a>(caveats: impl Iterator<Item = &'a str>) -> String
     unique.join("; ")
 }
 
-/// Refuses the first value that is not finite.
+/// The largest value that is drawn: squares and sums of squares stay finite.
+const LARGEST: f64 = 1e100;
+
+/// Whether a value is finite and small enough to be drawn.
+pub(super) fn is_drawable(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
+/// Refuses the first value that is not finite or beyond what can be drawn.
 pub(super) fn check_finite(name: &str, series: usize, values: &[f64]) -> Result<(), PlotError> {
-    match values.iter().position(|v| !v.is_finite()) {
+    match values.iter().position(|v| !is_drawable(*v)) {
         Some(position) => Err(PlotError::NonFinite { name: name.to_owned(), series, position, value: values[position] }),
         None => Ok(()),
     }
@@ -180,6 +189,7 @@ mod tests {
         let error = Quantity::new("w", vec![vec![1.0], vec![1.0, f64::INFINITY]]).unwrap_err();
         assert_eq!(error, PlotError::NonFinite { name: "w".to_owned(), series: 1, position: 1, value: f64::INFINITY });
         assert!(error.to_string().contains("'w'"));
+        assert!(matches!(Quantity::new("w", vec![vec![1e200]]), Err(PlotError::NonFinite { .. })));
         assert!(matches!(Quantity::new("w", vec![]), Err(PlotError::Empty { .. })));
         assert!(matches!(Quantity::new("w", vec![vec![1.0], vec![]]), Err(PlotError::Empty { .. })));
     }

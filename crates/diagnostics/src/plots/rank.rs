@@ -75,7 +75,7 @@ impl RankPlot {
     /// # Errors
     /// [`PlotError::Setting`] unless it is positive.
     pub fn with_effective_draws(mut self, effective_draws: f64) -> Result<Self, PlotError> {
-        if !(effective_draws > 0.0) {
+        if effective_draws.is_nan() || effective_draws <= 0.0 {
             let advice = "give the effective sample size per chain, a positive number";
             return Err(PlotError::Setting { setting: "effective_draws", value: effective_draws, advice });
         }

@@ -97,7 +97,7 @@ impl Raster {
     /// Marks the inside of a polygon, by the even–odd rule.
     fn cover_polygon(&mut self, corners: &[(f64, f64)]) {
         let (low, high) = corners.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.1), h.max(p.1)));
-        if !(low < high) {
+        if low >= high {
             return;
         }
         let mut crossings = Vec::new();

@@ -10,19 +10,22 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// Pixels of the drawing per unit: coordinates of an SVG are exact to a quarter of a unit, and a PNG, of half that resolution, is
-/// the mean of four pixels of the drawing.
+/// Pixels of the drawing per unit: coordinates of an SVG are exact to a quarter of a unit.
 const DETAIL: u32 = 4;
-/// Pixels of the drawing per pixel of a PNG.
+/// Pixels of the drawing per pixel of a PNG, in both directions.
 const SMOOTHING: u32 = 2;
 /// The largest width and height of a picture in units.
-const LARGEST: u32 = 8000;
+const LARGEST_SIDE: u32 = 8000;
+/// The largest area of a picture in square units, which bounds the memory that drawing takes.
+const LARGEST_AREA: u32 = 10_000_000;
+/// The largest area in square units whose PNG has two pixels per unit; larger ones have one.
+const LARGEST_SHARP_AREA: u32 = 2_000_000;
 
 /// A picture computed from draws: data that can be serialised, and how to draw them.
 ///
 /// A plot of one's own implements [`size`](Self::size) and [`paint`](Self::paint); the rest follows.
 pub trait Plot {
-    /// Natural width and height in units: the SVG has as many pixels, the PNG twice as many.
+    /// Natural width and height in units. An SVG has as many pixels, a PNG twice as many, or as many where it is very large.
     fn size(&self) -> (u32, u32);
 
     /// Draws onto a canvas of any size.
@@ -44,7 +47,7 @@ pub trait Plot {
     /// # Errors
     /// As [`paint`](Self::paint), and [`PlotError::Setting`] when a side is zero or too large.
     fn svg(&self, size: (u32, u32)) -> Result<String, PlotError> {
-        let (width, height) = detailed(size)?;
+        let (width, height) = scaled(size, DETAIL)?;
         let mut document = String::new();
         {
             let area = SVGBackend::with_string(&mut document, (width, height)).into_drawing_area();
@@ -91,10 +94,12 @@ pub trait Plot {
             write_aside(path, |aside| File::create(aside)?.write_all(document.as_bytes()))?;
         }
         if let Some(path) = &png {
-            let (width, height) = detailed(size)?;
+            let sharp = u64::from(size.0) * u64::from(size.1) <= u64::from(LARGEST_SHARP_AREA);
+            let detail = if sharp { DETAIL } else { DETAIL / 2 };
+            let (width, height) = scaled(size, detail)?;
             let raster = Rc::new(RefCell::new(Raster::new(width, height)));
             let area = DrawingArea::from(&raster);
-            self.paint(&Canvas::new(&area, f64::from(DETAIL))?)?;
+            self.paint(&Canvas::new(&area, f64::from(detail))?)?;
             let (width, height, pixels) = raster.borrow().averaged(SMOOTHING as usize);
             write_aside(path, |aside| encode_png(aside, (width, height), &pixels))?;
         }
@@ -102,14 +107,22 @@ pub trait Plot {
     }
 }
 
-/// The size in pixels of the drawing.
-fn detailed((width, height): (u32, u32)) -> Result<(u32, u32), PlotError> {
+/// The size of the drawing in pixels.
+fn scaled((width, height): (u32, u32), detail: u32) -> Result<(u32, u32), PlotError> {
     for (setting, value) in [("width", width), ("height", height)] {
-        if !(1..=LARGEST).contains(&value) {
+        if !(1..=LARGEST_SIDE).contains(&value) {
             return Err(PlotError::Setting { setting, value: f64::from(value), advice: "choose between 1 and 8000 units" });
         }
     }
-    Ok((width * DETAIL, height * DETAIL))
+    if width * height > LARGEST_AREA {
+        let value = f64::from(width * height);
+        return Err(PlotError::Setting {
+            setting: "width times height",
+            value,
+            advice: "choose at most ten million square units",
+        });
+    }
+    Ok((width * detail, height * detail))
 }
 
 fn encode_png(path: &Path, size: (u32, u32), pixels: &[u8]) -> std::io::Result<()> {
@@ -132,4 +145,93 @@ fn write_aside(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) ->
         let _ = std::fs::remove_file(&aside);
         failed(&error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plots::series::Noise;
+    use crate::plots::{Quantity, RankPlot, TracePlot};
+
+    fn plot(name: &str) -> TracePlot {
+        TracePlot::new(&[Quantity::new(name, Noise::new(1).chains(2, 50, 0.3)).unwrap()], &[]).unwrap()
+    }
+
+    /// Width and height from the header of a PNG file.
+    fn png_size(path: &Path) -> (u32, u32) {
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        (number(16), number(20))
+    }
+
+    #[test]
+    fn both_formats_are_written_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = plot("w").save_sized(folder.path().join("trace.v1"), (500, 200)).unwrap();
+        assert_eq!(written, vec![folder.path().join("trace.v1.svg"), folder.path().join("trace.v1.png")]);
+        assert_eq!(png_size(&written[1]), (1000, 400));
+        let svg = std::fs::read_to_string(&written[0]).unwrap();
+        assert!(svg.starts_with("<svg width=\"500\" height=\"200\" viewBox=\"0 0 2000 800\""));
+        assert!(svg.trim_end().ends_with("</svg>"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_ending_chooses_the_format_and_files_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let svg = folder.path().join("plot.SVG");
+        std::fs::write(&svg, "old").unwrap();
+        assert_eq!(plot("w").save(&svg).unwrap(), vec![svg.clone()]);
+        assert!(std::fs::read_to_string(&svg).unwrap().contains("chain 1"));
+        let png = folder.path().join("plot.png");
+        assert_eq!(plot("w").save(&png).unwrap(), vec![png.clone()]);
+        assert!(std::fs::metadata(&png).unwrap().len() > 1000);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing").join("plot");
+        let error = plot("w").save(&missing).unwrap_err();
+        assert!(error.to_string().contains("plot.svg"), "{error}");
+        // A folder in the way of the picture: writing aside works, renaming fails.
+        let png = folder.path().join("taken.png");
+        std::fs::create_dir(&png).unwrap();
+        assert!(matches!(plot("w").save(&png), Err(PlotError::Write { path, .. }) if path == png));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn sizes_that_are_not_possible_are_refused() {
+        for size in [(0, 100), (100, 0), (9000, 100), (8000, 8000)] {
+            assert!(matches!(plot("w").svg(size), Err(PlotError::Setting { .. })), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let svg = plot("a<b & \"c\"\u{0}").svg((500, 200)).unwrap();
+        assert!(svg.contains("a&lt;b &amp; &quot;c&quot;\u{fffd}"), "{svg}");
+    }
+
+    #[test]
+    fn the_same_data_give_the_same_files() {
+        let quantity = Quantity::new("w", Noise::new(2).chains(3, 60, 0.3)).unwrap();
+        let picture = || RankPlot::new(std::slice::from_ref(&quantity), 10).unwrap().svg((600, 260)).unwrap();
+        assert_eq!(picture(), picture());
+    }
+
+    #[test]
+    fn a_plot_draws_on_an_area_of_any_backend() {
+        let mut pixels = vec![0; 3 * 600 * 200];
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, (600, 200)).into_drawing_area();
+            area.fill(&plotters::style::WHITE).unwrap();
+            plot("w").draw(&area, 1.0).unwrap();
+        }
+        let dark = pixels.chunks_exact(3).filter(|p| p[0] < 200).count();
+        assert!(dark > 500, "{dark}");
+    }
 }

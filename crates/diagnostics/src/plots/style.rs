@@ -113,7 +113,7 @@ pub fn tick_labels(ticks: &[f64]) -> Vec<String> {
     let power = largest.log10().floor() as i32;
     // An exponent saves room where few digits follow it; far from zero the digits are what matters.
     let few_digits = power - step_power <= 2;
-    if (largest >= 1e6 && few_digits) || largest >= 1e12 || largest < 1e-3 {
+    if (largest >= 1e6 && few_digits) || !(1e-3..1e12).contains(&largest) {
         let decimals = (power - step_power).clamp(0, 15) as usize;
         return ticks.iter().map(|&t| scientific(t, power, decimals)).collect();
     }

@@ -287,7 +287,7 @@ mod tests {
             vec![vec![1.0, 2.0], noise.autoregressive(30, 0.2)],
             vec![(0..500).map(|_| noise.normal() / noise.normal()).collect()],
             vec![vec![0.0; 100], noise.autoregressive(100, 0.2)],
-            vec![vec![-1e300, 1e300, 0.0]],
+            vec![vec![-1e100, 1e100, 0.0]],
             vec![vec![1e-300, 2e-300]],
             noise.chains(20, 40, 0.5),
         ];

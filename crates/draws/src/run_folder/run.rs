@@ -89,7 +89,7 @@ impl Run {
         for group in Group::ALL.into_iter().filter(|&group| run.has_group(group)) {
             run.create_group(storage, group)?;
         }
-        run.publish_all(storage, &mut run.lock(), Durability::Synced)?;
+        run.publish_all(storage, &mut run.lock(), false)?;
         Ok(run)
     }
 
@@ -121,7 +121,7 @@ impl Run {
             Phase::Sampling => published.attributes.chain_draws[chain] = draws,
             Phase::Warmup => published.attributes.chain_warmup_draws[chain] = draws,
         }
-        self.publish_all(storage, &mut published, Durability::Buffered)
+        self.publish_all(storage, &mut published, false)
     }
 
     /// Publishes the end of the run.
@@ -129,11 +129,13 @@ impl Run {
         let mut published = self.lock();
         published.attributes.set_report(report);
         published.attributes.status = Status::Finished;
-        self.publish_all(storage, &mut published, Durability::Synced)
+        self.publish_all(storage, &mut published, true)
     }
 
-    /// Writes the metadata of the arrays whose shape has changed (of all for [`Durability::Synced`]), and last the root's.
-    fn publish_all(&self, storage: &dyn Storage, published: &mut Published, durability: Durability) -> Result<(), SinkError> {
+    /// Writes the metadata of the arrays whose shape has changed, or of `all`, and last the root's.
+    ///
+    /// Only the root's must be on the disk before the chains go on: readers that find it need none of the others.
+    fn publish_all(&self, storage: &dyn Storage, published: &mut Published, all: bool) -> Result<(), SinkError> {
         let mut consolidated = Map::new();
         let Published { attributes, groups, .. } = published;
         for group in Group::ALL.into_iter().filter(|&group| self.has_group(group)) {
@@ -142,20 +144,25 @@ impl Run {
                 Phase::Warmup => &attributes.chain_warmup_draws,
             };
             let (chains, draws) = extent(counts);
-            if group.phase() == Phase::Warmup && draws == 0 {
+            if group.phase() == Phase::Warmup && counts.iter().all(|&count| count == 0) {
                 continue;
             }
             let state = groups.entry(group).or_default();
             while state.draw_chunks * DRAW_CHUNK < draws {
                 let values = coordinate_chunk(state.draw_chunks * DRAW_CHUNK, DRAW_CHUNK);
                 let path = self.root.join(group.name()).join("draw").join(format!("c.{}", state.draw_chunks));
-                replace(storage, &path, &values, Durability::Synced)?;
+                replace(storage, &path, &values, Durability::Buffered)?;
                 state.draw_chunks += 1;
             }
             let nodes = self.nodes(group, chains, draws, &attributes.of_group());
-            if state.extent != Some((chains, draws)) || durability == Durability::Synced {
+            if state.extent != Some((chains, draws)) || all {
                 for (path, node) in &nodes {
-                    replace(storage, &self.root.join(path).join("zarr.json"), node.to_string().as_bytes(), durability)?;
+                    replace(
+                        storage,
+                        &self.root.join(path).join("zarr.json"),
+                        node.to_string().as_bytes(),
+                        Durability::Buffered,
+                    )?;
                 }
                 state.extent = Some((chains, draws));
             }
@@ -181,7 +188,7 @@ impl Run {
         create_folder(storage, &folder.join("draw"))?;
         for (name, extent) in self.fixed_coordinates(group) {
             create_folder(storage, &folder.join(&name))?;
-            replace(storage, &folder.join(&name).join("c.0"), &coordinate_chunk(0, extent.max(1)), Durability::Synced)?;
+            replace(storage, &folder.join(&name).join("c.0"), &coordinate_chunk(0, extent.max(1)), Durability::Buffered)?;
         }
         // Names that differ in case alone are one folder on some systems, which this call finds.
         self.variables

@@ -13,7 +13,7 @@ const MOST_COORDINATES: usize = 20_000;
 
 impl Curvature for BayesianNetwork {
     fn gauss_newton(&self, position: &[f64]) -> Result<DMatrix<f64>, EvaluationError> {
-        self.check_position(position)?;
+        self.check_dim("position", position.len())?;
         if position.len() > MOST_COORDINATES {
             return Err(EvaluationError::new(format!(
                 "the Gauss–Newton matrix of {} coordinates would take {:.0} GB; use the factors of layers",
@@ -67,7 +67,7 @@ impl Curvature for BayesianNetwork {
     }
 
     fn layer_factors(&self, position: &[f64]) -> Result<Vec<LayerFactors>, EvaluationError> {
-        self.check_position(position)?;
+        self.check_dim("position", position.len())?;
         let (weights, parameters) = position.split_at(self.network.num_weights());
         let outputs = self.network.num_outputs();
         let empty = |(layer, dense): (usize, &crate::DenseLayer)| LayerFactors {
@@ -105,19 +105,6 @@ impl Curvature for BayesianNetwork {
             }
         }
         Ok(factors)
-    }
-}
-
-impl BayesianNetwork {
-    fn check_position(&self, position: &[f64]) -> Result<(), EvaluationError> {
-        if position.len() == self.layout.dim() {
-            return Ok(());
-        }
-        Err(EvaluationError::new(format!(
-            "the position has {} coordinates and the model {}",
-            position.len(),
-            self.layout.dim()
-        )))
     }
 }
 

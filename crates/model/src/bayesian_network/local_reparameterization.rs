@@ -51,6 +51,10 @@ impl LocalEvaluator for Local<'_> {
         mean_gradient: &mut [f64],
         sd_gradient: &mut [f64],
     ) -> Result<f64, EvaluationError> {
+        let sides = [("mean", mean.len()), ("standard deviation", sd.len())];
+        for (what, len) in sides.into_iter().chain([("gradient", mean_gradient.len()), ("gradient", sd_gradient.len())]) {
+            self.model.check_dim(what, len)?;
+        }
         let weights = self.model.network.num_weights();
         for (index, noise) in self.parameter_noise.iter_mut().enumerate() {
             *noise = StandardNormal.sample(rng);
@@ -63,7 +67,7 @@ impl LocalEvaluator for Local<'_> {
         self.variance_gradient.fill(0.0);
         self.parameter_gradient.fill(0.0);
         let Self { model, parameters, parameter_gradient, row, .. } = self;
-        let objective = |panel: OutputPanel<'_>| row.panel(model, parameters, parameter_gradient, panel);
+        let objective = |panel: &mut OutputPanel<'_>| row.panel(model, parameters, parameter_gradient, panel);
         let gradients = [&mut mean_gradient[..weights], &mut self.variance_gradient[..]];
         let log_likelihood = self.network.add_gradients(&mean[..weights], &self.variances, rng, objective, gradients);
         for ((to, gradient), sd) in sd_gradient.iter_mut().zip(&self.variance_gradient).zip(sd) {
@@ -84,7 +88,7 @@ impl Row {
         model: &BayesianNetwork,
         parameters: &[f64],
         parameter_gradient: &mut [f64],
-        panel: OutputPanel<'_>,
+        panel: &mut OutputPanel<'_>,
     ) -> f64 {
         let mut sum = 0.0;
         for row in 0..panel.rows {

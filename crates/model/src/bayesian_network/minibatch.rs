@@ -27,10 +27,14 @@ impl MinibatchEvaluator for Minibatches<'_> {
         gradient: &mut [f64],
     ) -> Result<f64, EvaluationError> {
         check_rows(rows, self.model.rows.count)?;
+        self.model.check_dim("position", position.len())?;
+        self.model.check_dim("gradient", gradient.len())?;
         Ok(self.rows.evaluate(self.model.network.num_weights(), position, Some(rows), gradient))
     }
 
     fn log_prior_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {
+        self.model.check_dim("position", position.len())?;
+        self.model.check_dim("gradient", gradient.len())?;
         gradient.fill(0.0);
         Ok(self.model.add_prior_gradient(position, gradient))
     }

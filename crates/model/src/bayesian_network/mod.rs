@@ -147,6 +147,7 @@ impl BayesianNetwork {
     ///
     /// # Errors
     /// When an input is constant, a target does not suit the likelihood, all rows are of one class, or shapes do not agree.
+    #[expect(clippy::needless_pass_by_value, reason = "a prior is given away, as a likelihood is")]
     pub fn new(
         network: Network,
         likelihood: impl Likelihood + 'static,
@@ -230,6 +231,15 @@ impl BayesianNetwork {
     #[must_use]
     pub fn num_rows(&self) -> usize {
         self.rows.count
+    }
+
+    /// Checks that a position, or anything else with a value for each coordinate, has the model's dimension.
+    pub(crate) fn check_dim(&self, what: &str, found: usize) -> Result<(), EvaluationError> {
+        let expected = self.layout.dim();
+        if found == expected {
+            return Ok(());
+        }
+        Err(EvaluationError::new(format!("the {what} has {found} coordinates and the model {expected}")))
     }
 
     /// Adds the gradient of the log prior, of weights and of the likelihood's parameters, and returns the log prior.

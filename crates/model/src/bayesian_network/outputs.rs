@@ -1,9 +1,9 @@
 //! Evaluate a network's outputs at inputs that stay fixed over many positions.
 
 use super::{BayesianNetwork, Rows};
-use crate::network::PlainNetwork;
+use crate::network::{FusedGradient, PackedRows, PlainNetwork};
 use crate::predict::check_inputs;
-use crate::{EvaluationError, Likelihood, NetworkOutputs, OutputEvaluator};
+use crate::{Activation, EvaluationError, Likelihood, Network, NetworkOutputs, OutputEvaluator};
 use nalgebra::DMatrix;
 
 impl NetworkOutputs for BayesianNetwork {
@@ -38,22 +38,37 @@ impl NetworkOutputs for BayesianNetwork {
     fn output_evaluator(&self, inputs: &DMatrix<f64>) -> Result<Box<dyn OutputEvaluator + Send + '_>, EvaluationError> {
         check_inputs(inputs, self.network.num_inputs()).map_err(|error| EvaluationError::new(error.to_string()))?;
         let rows = Rows::new(&self.standardization.apply_inputs(inputs), &DMatrix::zeros(inputs.nrows(), 0));
-        Ok(Box::new(Outputs { num_weights: self.network.num_weights(), network: PlainNetwork::new(&self.network), rows }))
+        Ok(Box::new(Outputs::new(&self.network, &rows)))
     }
 }
 
-struct Outputs {
-    num_weights: usize,
-    network: PlainNetwork,
-    rows: Rows,
+/// A network at fixed rows of inputs: in blocks of rows where the last layer is linear, row by row otherwise.
+pub(crate) enum Outputs {
+    Fused { network: FusedGradient<f64>, num_weights: usize, inputs: PackedRows<f64> },
+    Plain { network: PlainNetwork, num_weights: usize, inputs: Vec<f64> },
+}
+
+impl Outputs {
+    pub(crate) fn new(network: &Network, rows: &Rows) -> Self {
+        let num_weights = network.num_weights();
+        if network.layers().last().is_some_and(|layer| layer.activation == Activation::Identity) {
+            let (inputs, fused) = (PackedRows::new(&rows.inputs, rows.num_inputs), FusedGradient::without_data(network));
+            return Self::Fused { network: fused, num_weights, inputs };
+        }
+        Self::Plain { network: PlainNetwork::new(network), num_weights, inputs: rows.inputs.clone() }
+    }
 }
 
 impl OutputEvaluator for Outputs {
     fn outputs(&mut self, position: &[f64], outputs: &mut [f64]) {
-        let weights = &position[..self.num_weights];
-        let width = outputs.len() / self.rows.count;
-        for (row, to) in outputs.chunks_exact_mut(width).enumerate() {
-            to.copy_from_slice(self.network.forward(weights, self.rows.inputs(row)));
+        match self {
+            Self::Fused { network, num_weights, inputs } => network.outputs(&position[..*num_weights], inputs, outputs),
+            Self::Plain { network, num_weights, inputs } => {
+                let (num_inputs, num_outputs) = (network.num_inputs(), network.num_outputs());
+                for (inputs, to) in inputs.chunks_exact(num_inputs).zip(outputs.chunks_exact_mut(num_outputs)) {
+                    to.copy_from_slice(network.forward(&position[..*num_weights], inputs));
+                }
+            }
         }
     }
 }

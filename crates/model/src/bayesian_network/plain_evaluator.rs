@@ -35,3 +35,62 @@ impl<'a> PlainEvaluator<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bayesian_network::gradient::RowGradient;
+    use crate::{
+        Activation, Bernoulli, Categorical, Dataset, Gaussian, Likelihood, Network, NormalPrior, Purpose, Standardize, stream,
+    };
+    use nalgebra::DMatrix;
+    use rand::RngExt;
+
+    fn model(likelihood: Box<dyn Likelihood>, activation: Activation, hidden: &[usize], rows: usize) -> BayesianNetwork {
+        let mut rng = stream(31, rows, Purpose::Test);
+        let inputs = DMatrix::from_fn(rows, 3, |_, _| rng.random_range(-2.0..2.0));
+        let targets = DMatrix::from_fn(rows, 1, |row, _| match likelihood.name() {
+            "bernoulli" => (row % 2) as f64,
+            "categorical" => (row % 3) as f64,
+            _ => rng.random_range(-1.0..1.0),
+        });
+        let network = Network::dense(3, hidden, activation, likelihood.num_outputs()).unwrap();
+        let data = Dataset::new(inputs, targets).unwrap();
+        let prior = NormalPrior::default();
+        BayesianNetwork::with_standardization(network, likelihood, &prior, &data, Standardize::ByTrainingRows).unwrap()
+    }
+
+    #[test]
+    fn the_fast_path_equals_the_plain_path_over_all_rows_and_over_some() {
+        for activation in Activation::ALL {
+            // The plain path's normal distribution function is the library's, which is good to 1e-9 near z = 0.7.
+            let tolerance = if activation == Activation::Gelu { 1e-9 } else { 1e-12 };
+            for (hidden, rows) in [(&[][..], 5), (&[7][..], 33), (&[12, 5][..], 600)] {
+                let likelihoods: [Box<dyn Likelihood>; 5] = [
+                    Box::new(Gaussian::known_noise(0.5)),
+                    Box::new(Gaussian::learned_noise()),
+                    Box::new(Gaussian::input_dependent_noise()),
+                    Box::new(Bernoulli),
+                    Box::new(Categorical { classes: 3 }),
+                ];
+                for likelihood in likelihoods {
+                    let model = model(likelihood, activation, hidden, rows);
+                    let dim = model.layout.dim();
+                    let position: Vec<f64> = (0..dim).map(|i| 0.9 * (i as f64 * 1.7).sin()).collect();
+                    let (mut fast, mut plain) = (RowGradient::new(&model), PlainEvaluator::new(&model));
+                    let (mut a, mut b) = (vec![f64::NAN; dim], vec![f64::NAN; dim]);
+                    let some: Vec<usize> = (0..rows).rev().step_by(2).collect();
+                    for rows in [None, Some(&some[..]), Some(&some[..1])] {
+                        let x = fast.evaluate(model.network.num_weights(), &position, rows, &mut a);
+                        let y = plain.evaluate(&position, rows, &mut b);
+                        assert!((x - y).abs() < tolerance * (rows.map_or(600, <[usize]>::len) as f64 + y.abs()), "{x} and {y}");
+                        let largest = b.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+                        for (x, y) in a.iter().zip(&b) {
+                            assert!((x - y).abs() < tolerance * largest.max(1.0), "{activation:?}: {x} and {y}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

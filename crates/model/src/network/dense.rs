@@ -3,6 +3,7 @@
 //! A panel is `[feature][row]`, rows contiguous, so each weight is broadcast over vectors of rows. Sums live in a tile of registers:
 //! up to five features by four vectors of rows on processors with 32 vector registers, five by two on others.
 
+use super::block::panel_rows;
 use crate::simd::{Lanes, Real};
 
 /// One layer's weights, row-major `[out][in]`, with its biases.
@@ -195,13 +196,17 @@ fn back_tile<L: Lanes, const M: usize, const N: usize>(
     }
 }
 
-/// Where a block's panels stand: full ones, then a shorter one.
+/// Vectors of a feature in a full panel.
+#[inline(always)]
+fn full_vectors<L: Lanes>() -> usize {
+    panel_rows::<L::E>() / L::WIDTH
+}
+
+/// A block's panels: full ones, then perhaps a shorter one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panels {
     /// Number of full panels.
     pub(crate) full: usize,
-    /// Vectors of a feature in a full panel.
-    pub(crate) full_vectors: usize,
     /// Vectors of a feature in the last panel, if it is shorter; 0 if there is none.
     pub(crate) last_vectors: usize,
 }
@@ -221,15 +226,16 @@ pub(crate) fn add_weight_gradient<L: Lanes>(
     let largest = if L::MANY_REGISTERS { 5 } else { 3 };
     let (count, larger, size) = tiles(outputs, largest);
     let sides = Sides { panels, delta, outputs, input, inputs };
+    bias_sums(l, sides, biases);
     let mut row = 0;
     for tile in 0..count {
         let rows = size + usize::from(tile < larger);
         match rows {
-            5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, weights, biases),
-            4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, weights, biases),
-            3 => gradient_rows::<L, 3>(l, sides, row, weights, biases),
-            2 => gradient_rows::<L, 2>(l, sides, row, weights, biases),
-            _ => gradient_rows::<L, 1>(l, sides, row, weights, biases),
+            5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, weights),
+            4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, weights),
+            3 => gradient_rows::<L, 3>(l, sides, row, weights),
+            2 => gradient_rows::<L, 2>(l, sides, row, weights),
+            _ => gradient_rows::<L, 1>(l, sides, row, weights),
         }
         row += rows;
     }
@@ -246,17 +252,22 @@ struct Sides<'a, V> {
 }
 
 #[inline(always)]
-fn gradient_rows<L: Lanes, const M: usize>(l: L, sides: Sides<'_, L::V>, row: usize, weights: &mut [f64], biases: &mut [f64]) {
+fn gradient_rows<L: Lanes, const M: usize>(
+    l: L,
+    sides: Sides<'_, L::V>,
+    row: usize,
+    weights: &mut [f64],
+) {
     let largest = if L::MANY_REGISTERS { 4 } else { 3 };
     let (count, larger, size) = tiles(sides.inputs, largest);
     let mut feature = 0;
     for tile in 0..count {
         let features = size + usize::from(tile < larger);
         match features {
-            4 if L::MANY_REGISTERS => gradient_tile::<L, M, 4>(l, sides, row, feature, weights, biases),
-            3 => gradient_tile::<L, M, 3>(l, sides, row, feature, weights, biases),
-            2 => gradient_tile::<L, M, 2>(l, sides, row, feature, weights, biases),
-            _ => gradient_tile::<L, M, 1>(l, sides, row, feature, weights, biases),
+            4 if L::MANY_REGISTERS => gradient_tile::<L, M, 4>(l, sides, row, feature, weights),
+            3 => gradient_tile::<L, M, 3>(l, sides, row, feature, weights),
+            2 => gradient_tile::<L, M, 2>(l, sides, row, feature, weights),
+            _ => gradient_tile::<L, M, 1>(l, sides, row, feature, weights),
         }
         feature += features;
     }
@@ -269,39 +280,76 @@ fn gradient_tile<L: Lanes, const M: usize, const N: usize>(
     row: usize,
     feature: usize,
     weights: &mut [f64],
-    biases: &mut [f64],
 ) {
     let Sides { panels, delta, outputs, input, inputs } = sides;
     let mut sums = [[l.splat(L::E::ZERO); N]; M];
-    let mut totals = [l.splat(L::E::ZERO); M];
-    let count = panels.full + usize::from(panels.last_vectors > 0);
-    for panel in 0..count {
-        let vectors = if panel < panels.full { panels.full_vectors } else { panels.last_vectors };
-        let d = &delta[panel * panels.full_vectors * outputs + row * vectors..][..M * vectors];
-        let x = &input[panel * panels.full_vectors * inputs + feature * vectors..][..N * vectors];
-        for c in 0..vectors {
-            let mut xs = [x[c]; N];
-            for n in 1..N {
-                xs[n] = x[n * vectors + c];
-            }
-            for m in 0..M {
-                let dm = d[m * vectors + c];
-                if feature == 0 {
-                    totals[m] = l.add(totals[m], dm);
-                }
-                for n in 0..N {
-                    sums[m][n] = l.fma(dm, xs[n], sums[m][n]);
-                }
-            }
-        }
+    let full = full_vectors::<L>();
+    for panel in 0..panels.full {
+        let delta = &delta[(panel * outputs + row) * full..][..M * full];
+        let input = &input[(panel * inputs + feature) * full..][..N * full];
+        add_products(l, delta, input, full, &mut sums);
+    }
+    let last = panels.last_vectors;
+    if last > 0 {
+        let delta = &delta[panels.full * full * outputs + row * last..][..M * last];
+        let input = &input[panels.full * full * inputs + feature * last..][..N * last];
+        add_products(l, delta, input, last, &mut sums);
     }
     for m in 0..M {
-        if feature == 0 {
-            biases[row + m] += l.sum(totals[m]).to_f64();
-        }
         let to = &mut weights[(row + m) * inputs + feature..][..N];
         for n in 0..N {
             to[n] += l.sum(sums[m][n]).to_f64();
         }
+    }
+}
+
+/// Adds the products of M deltas and N inputs, a vector of rows at a time.
+#[inline(always)]
+fn add_products<L: Lanes, const M: usize, const N: usize>(
+    l: L,
+    delta: &[L::V],
+    input: &[L::V],
+    vectors: usize,
+    sums: &mut [[L::V; N]; M],
+) {
+    let mut deltas: [&[L::V]; M] = [&[]; M];
+    for m in 0..M {
+        deltas[m] = &delta[m * vectors..][..vectors];
+    }
+    let mut inputs: [&[L::V]; N] = [&[]; N];
+    for n in 0..N {
+        inputs[n] = &input[n * vectors..][..vectors];
+    }
+    for c in 0..vectors {
+        let mut x = [inputs[0][c]; N];
+        for n in 1..N {
+            x[n] = inputs[n][c];
+        }
+        for m in 0..M {
+            let d = deltas[m][c];
+            for n in 0..N {
+                sums[m][n] = l.fma(d, x[n], sums[m][n]);
+            }
+        }
+    }
+}
+
+/// Adds the sum of each delta over the block.
+#[inline(always)]
+fn bias_sums<L: Lanes>(l: L, sides: Sides<'_, L::V>, biases: &mut [f64]) {
+    let full = full_vectors::<L>();
+    let Sides { panels, delta, outputs, .. } = sides;
+    let (whole, last) = delta.split_at(panels.full * full * outputs);
+    for (row, bias) in biases.iter_mut().enumerate() {
+        let mut sum = l.splat(L::E::ZERO);
+        for panel in 0..panels.full {
+            for value in &whole[(panel * outputs + row) * full..][..full] {
+                sum = l.add(sum, *value);
+            }
+        }
+        for value in &last[row * panels.last_vectors..][..panels.last_vectors] {
+            sum = l.add(sum, *value);
+        }
+        *bias += l.sum(sum).to_f64();
     }
 }

@@ -318,7 +318,7 @@ fn add_block<L: Lanes>(
     let panel = panel_rows::<L::E>();
     let full_vectors = panel / L::WIDTH;
     let last_vectors = padded_rows::<L::E>(rows % panel) / L::WIDTH;
-    let panels = Panels { full: rows / panel, full_vectors, last_vectors };
+    let panels = Panels { full: rows / panel, last_vectors };
     let num_targets = targets.len() / (inputs.len() / layers[0].inputs);
     let top = layers.len() - 1;
     let num_outputs = layers[top].outputs;
@@ -384,6 +384,12 @@ fn forward_panel<L: Lanes>(
 }
 
 impl<E: Real> FusedGradient<E> {
+    /// An evaluator for [`outputs`](Self::outputs) alone.
+    pub(crate) fn without_data(network: &Network) -> Self {
+        let data = FusedData::new(&[], network.num_inputs(), &[], network.num_outputs());
+        Self::new(Arc::new(FusedNetwork::of(network)), Arc::new(data), BlockLikelihood::Gaussian { noise_sd: 1.0 })
+    }
+
     /// Writes the network's outputs at `inputs`, row after row.
     pub(crate) fn outputs(&mut self, weights: &[f64], inputs: &PackedRows<E>, outputs: &mut [f64]) {
         let Scratch { values, slopes, deltas, mask, position, .. } = &mut self.scratch;

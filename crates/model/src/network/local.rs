@@ -112,7 +112,7 @@ impl LocalNetwork {
         means: &[f64],
         variances: &[f64],
         rng: &mut ChainRng,
-        objective: impl FnMut(OutputPanel<'_>) -> f64,
+        objective: impl FnMut(&mut OutputPanel<'_>) -> f64,
         gradients: [&mut [f64]; 2],
     ) -> f64 {
         let arch = self.arch;
@@ -130,7 +130,7 @@ struct Pass<'a, F> {
     gradients: [&'a mut [f64]; 2],
 }
 
-impl<F: FnMut(OutputPanel<'_>) -> f64> WithSimd for Pass<'_, F> {
+impl<F: FnMut(&mut OutputPanel<'_>) -> f64> WithSimd for Pass<'_, F> {
     type Output = f64;
 
     #[inline(always)]
@@ -169,13 +169,13 @@ impl Place {
     }
 }
 
-impl<F: FnMut(OutputPanel<'_>) -> f64> Pass<'_, F> {
+impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
     #[inline(always)]
     fn add_block<L: Lanes<E = f64>>(&mut self, l: L, first_row: usize, rows: usize) -> f64 {
         let panel = panel_rows::<f64>();
         let full_vectors = panel / L::WIDTH;
         let last_vectors = padded_rows::<f64>(rows % panel) / L::WIDTH;
-        let panels = Panels { full: rows / panel, full_vectors, last_vectors };
+        let panels = Panels { full: rows / panel, last_vectors };
         let mut value = 0.0;
         for p in 0..rows.div_ceil(panel) {
             let place =
@@ -186,7 +186,7 @@ impl<F: FnMut(OutputPanel<'_>) -> f64> Pass<'_, F> {
             let (num_outputs, Buffers { values, deltas, .. }) = (layers[top].outputs, &mut buffers[top]);
             let outputs = place.of_mut(L::vectors_mut(deltas.as_mut_slice()), num_outputs);
             outputs.copy_from_slice(place.of(L::vectors(values.as_slice()), num_outputs));
-            value += (self.objective)(OutputPanel {
+            value += (self.objective)(&mut OutputPanel {
                 first: first_row + p * panel,
                 rows: (rows - p * panel).min(panel),
                 stride: place.vectors * L::WIDTH,

@@ -4,6 +4,8 @@ mod activation;
 mod block;
 mod dense;
 mod fused;
+#[cfg(test)]
+mod fused_tests;
 mod local;
 mod nonlinearity;
 mod plain;
@@ -11,6 +13,7 @@ mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
+#[cfg(test)]
 pub(crate) use block::PackedRows;
 pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
 pub(crate) use local::{LocalNetwork, OutputPanel};

@@ -23,6 +23,14 @@ impl PlainNetwork {
         Self { network: network.clone(), activations, derivatives: rows(&widths), deltas: rows(&widths) }
     }
 
+    pub(crate) fn num_inputs(&self) -> usize {
+        self.network.num_inputs()
+    }
+
+    pub(crate) fn num_outputs(&self) -> usize {
+        self.network.num_outputs()
+    }
+
     /// The outputs at one row of inputs; they stay in place for [`backward`](Self::backward).
     pub(crate) fn forward(&mut self, weights: &[f64], inputs: &[f64]) -> &[f64] {
         self.activations[0].copy_from_slice(inputs);

@@ -10,7 +10,7 @@ pub(crate) trait Coefficients: Copy + 'static {
     const LN2_HIGH: Self;
     const LN2_LOW: Self;
     const LOG2_E: Self;
-    /// Above it exp is infinite, below its negative zero.
+    /// Above it exp is infinite; below its negative, x·exp(x) is zero.
     const EXP_LIMIT: Self;
     /// From here on tanh is 1 in this precision.
     const TANH_LIMIT: Self;
@@ -22,7 +22,7 @@ pub(crate) trait Coefficients: Copy + 'static {
     const ATANH: &'static [Self];
     /// c of the variable u = (t − c)/(t + c) below.
     const MILLS_CENTRE: Self;
-    /// (t + c)·Φ(−t)/φ(t), in u.
+    /// (t + c)·Φ(−t)/exp(−t²/2), in u.
     const MILLS: &'static [Self];
 }
 
@@ -30,7 +30,7 @@ impl Coefficients for f64 {
     const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
-    const EXP_LIMIT: f64 = 746.0;
+    const EXP_LIMIT: f64 = 760.0;
     const TANH_LIMIT: f64 = 20.0;
     const TAIL_LIMIT: f64 = 39.0;
     const EXPM1: &'static [f64] = &[
@@ -59,29 +59,29 @@ impl Coefficients for f64 {
     ];
     const MILLS_CENTRE: f64 = 4.0;
     const MILLS: &'static [f64] = &[
-        1.893_219_063_308_485_3,
-        -1.523_770_910_819_982,
-        0.970_409_554_867_598_3,
-        -0.467_540_962_998_476_75,
-        0.151_391_762_311_896,
-        -0.018_900_450_857_216_238,
-        -0.008_722_295_262_214_672,
-        0.004_087_855_617_232_049,
-        0.000_334_244_477_383_726_94,
-        -0.000_579_268_805_720_062_5,
-        -4.782_312_192_484_54e-6,
-        8.809_339_817_879_77e-5,
-        1.792_253_243_256_495_3e-6,
-        -1.483_646_387_594_565e-5,
-        -1.566_973_807_385_954_5e-6,
-        2.556_271_676_161_64e-6,
-        6.609_539_743_412_198e-7,
-        -3.866_805_123_099_124_7e-7,
-        -1.914_583_244_923_077_7e-7,
-        3.654_311_428_802_898e-8,
-        3.490_235_223_875_184_5e-8,
-        1.822_204_824_144_426e-10,
-        -2.419_754_910_538_641_8e-9,
+        7.552_851_304_157_515_2e-1,
+        -6.078_966_419_718_917_5e-1,
+        3.871_374_007_422_188_6e-1,
+        -1.865_218_579_596_941_7e-1,
+        6.039_657_489_069_946_7e-2,
+        -7.540_188_965_593_059_3e-3,
+        -3.479_692_362_242_533_2e-3,
+        1.630_818_441_890_359_6e-3,
+        1.333_442_540_190_491_2e-4,
+        -2.310_948_183_193_762_0e-4,
+        -1.907_866_531_661_357_6e-6,
+        3.514_418_115_776_097_3e-5,
+        7.150_055_959_216_098_6e-7,
+        -5.918_892_731_763_236_2e-6,
+        -6.251_321_040_478_680_0e-7,
+        1.019_804_851_813_517_2e-6,
+        2.636_824_857_640_762_4e-7,
+        -1.542_632_053_677_107_5e-7,
+        -7.638_082_053_490_450_5e-8,
+        1.457_859_334_703_646_0e-8,
+        1.392_402_399_350_170_9e-8,
+        7.269_545_479_026_689_4e-11,
+        -9.653_425_420_228_503_8e-10,
     ];
 }
 
@@ -89,24 +89,24 @@ impl Coefficients for f32 {
     const LN2_HIGH: f32 = 0.693_145_75;
     const LN2_LOW: f32 = 1.428_606_8e-6;
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    const EXP_LIMIT: f32 = 104.0;
+    const EXP_LIMIT: f32 = 110.0;
     const TANH_LIMIT: f32 = 9.5;
     const TAIL_LIMIT: f32 = 14.5;
     const EXPM1: &'static [f32] = &[0.5, 0.166_665_45, 0.041_666_288, 0.008_366_474, 0.001_394_622_3];
     const ATANH: &'static [f32] = &[0.333_332_07, 0.200_108_23, 0.139_999_33, 0.140_107_13];
     const MILLS_CENTRE: f32 = 3.0;
     const MILLS: &'static [f32] = &[
-        1.827_541_8,
-        -1.276_706,
-        0.576_568_8,
-        -0.118_470_13,
-        -0.026_225_081,
-        0.017_470_73,
-        0.002_567_127_5,
-        -0.002_592_410_3,
-        -0.000_613_077_8,
-        0.000_333_697_17,
-        0.000_138_756_83,
+        7.290_836_91e-1,
+        -5.093_319_90e-1,
+        2.300_176_78e-1,
+        -4.726_274_53e-2,
+        -1.046_229_38e-2,
+        6.969_813_13e-3,
+        1.024_135_71e-3,
+        -1.034_222_06e-3,
+        -2.445_826_66e-4,
+        1.331_259_09e-4,
+        5.535_596_63e-5,
     ];
 }
 
@@ -134,19 +134,25 @@ fn reduced_exponential<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
     (rounded, l.fma(l.mul(r, r), tail, r))
 }
 
-/// exp(x). Subnormal results are rounded twice at most.
+/// Two factors of exp(x), the first of them normal: 2^k alone can lie beyond the normal exponents on either side.
 #[inline(always)]
-pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
+fn exp_factors<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
     let limit = l.splat(L::E::EXP_LIMIT);
     let x = l.at_least(l.at_most(x, limit), l.neg(limit));
     let (rounded, expm1) = reduced_exponential(l, x);
-    // 2^k in two factors: k alone can lie beyond the normal exponents on either side.
     let round = l.splat(L::E::ROUND);
     let k = l.sub(rounded, round);
     let half = l.fma(k, l.splat(L::E::from_f64(0.5)), round);
     let rest = l.add(l.sub(k, l.sub(half, round)), round);
     let scale = l.power_of_two(half);
-    l.mul(l.fma(scale, expm1, scale), l.power_of_two(rest))
+    (l.fma(scale, expm1, scale), l.power_of_two(rest))
+}
+
+/// exp(x).
+#[inline(always)]
+pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
+    let (value, scale) = exp_factors(l, x);
+    l.mul(value, scale)
 }
 
 /// tanh(x) = expm1(2x)/(expm1(2x) + 2), on −|x|.
@@ -195,13 +201,6 @@ pub(crate) fn log_at_least_one<L: Lanes>(l: L, x: L::V) -> L::V {
     l.select_less(x, l.splat(L::E::INFINITY), value, x)
 }
 
-/// log(1 + exp(x)).
-#[inline(always)]
-pub(crate) fn softplus<L: Lanes>(l: L, x: L::V) -> L::V {
-    let small = exp(l, l.neg(l.abs(x)));
-    l.add(l.at_least(x, l.splat(L::E::ZERO)), log1p_unit(l, small))
-}
-
 /// log(1 + exp(x)) and its slope, the logistic function.
 #[inline(always)]
 pub(crate) fn softplus_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
@@ -217,8 +216,11 @@ pub(crate) fn softplus_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
 pub(crate) fn silu_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
     let (zero, one) = (l.splat(L::E::ZERO), l.splat(L::E::ONE));
     let magnitude = l.at_most(l.abs(x), l.splat(L::E::EXP_LIMIT));
-    let (_, lower) = lower_logistic(l, magnitude);
-    let value = l.negative_fma(magnitude, lower, l.at_least(x, zero));
+    let (small, scale) = exp_factors(l, l.neg(magnitude));
+    let lower = l.div(small, l.fma(small, scale, one));
+    // The logistic function may be subnormal where its product with x is not.
+    let value = l.negative_fma(l.mul(magnitude, lower), scale, l.at_least(x, zero));
+    let lower = l.mul(lower, scale);
     let tail = l.mul(lower, l.negative_fma(magnitude, l.sub(one, lower), one));
     (value, l.select_less(x, zero, tail, l.sub(one, tail)))
 }
@@ -235,11 +237,13 @@ pub(crate) fn gelu_and_slope<L: Lanes>(l: L, x: L::V) -> (L::V, L::V) {
     let half_error = l.mul(l.negative_fma(t, t, square), l.splat(L::E::from_f64(0.5)));
     let bell = exp(l, l.mul(square, l.splat(L::E::from_f64(-0.5))));
     let bell = l.fma(bell, half_error, bell);
-    let density = l.mul(bell, l.splat(L::E::from_f64(0.398_942_280_401_432_7)));
     let inverse = l.div(one, l.add(t, l.splat(L::E::MILLS_CENTRE)));
-    let u = l.mul(l.sub(t, l.splat(L::E::MILLS_CENTRE)), inverse);
-    let lower = l.mul(density, l.mul(polynomial(l, u, L::E::MILLS), inverse));
-    let value = l.negative_fma(t, lower, l.at_least(x, zero));
-    let tail = l.negative_fma(t, density, lower);
+    let share = l.mul(t, inverse);
+    let u = l.fma(share, l.splat(L::E::from_f64(2.0)), l.splat(L::E::from_f64(-1.0)));
+    let mills = polynomial(l, u, L::E::MILLS);
+    // The bell may be subnormal, so it multiplies last.
+    let value = l.negative_fma(l.mul(mills, share), bell, l.at_least(x, zero));
+    let normal = l.splat(L::E::from_f64(0.398_942_280_401_432_7));
+    let tail = l.mul(l.negative_fma(normal, t, l.mul(mills, inverse)), bell);
     (value, l.select_less(x, zero, tail, l.sub(one, tail)))
 }

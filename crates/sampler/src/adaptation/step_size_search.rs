@@ -21,19 +21,25 @@ pub fn find_step_size<K: HamiltonianKernel>(
     let mut point = PhasePoint::new(state.position.len(), kernel.metric());
     let first = kernel.step_size();
     let mut step_size = first;
+    // Whether a step is accepted with probability above 0.8, and whether it moved at all.
     let mut try_step = |kernel: &K, step_size: f64| {
         point.set_position(&state.position, &state.gradient, state.log_density);
         point.draw_momentum(kernel.metric(), rng);
         let energy = point.energy();
         kernel.integrator().step(density, kernel.metric(), step_size, &mut point)?;
         // The energy outside the support is infinite, so the difference is never NaN.
-        Ok::<_, ChainError>(energy - point.energy())
+        let accepted = energy - point.energy() > 0.8_f64.ln();
+        Ok::<_, ChainError>((accepted, point.position != state.position))
     };
-    let threshold = 0.8_f64.ln();
-    let grow = try_step(kernel, step_size)? > threshold;
+    let (grow, _) = try_step(kernel, step_size)?;
     for _ in 0..MAX_CHANGES {
         step_size *= if grow { 2.0 } else { 0.5 };
-        if (try_step(kernel, step_size)? > threshold) != grow {
+        let (accepted, moved) = try_step(kernel, step_size)?;
+        if accepted != grow {
+            if !moved {
+                // A step below the resolution of numbers is accepted for staying where it is.
+                break;
+            }
             kernel.set_step_size(step_size);
             return Ok(());
         }
@@ -45,7 +51,7 @@ pub fn find_step_size<K: HamiltonianKernel>(
         )
     } else {
         format!(
-            "steps are still rejected at {step_size:e}, {MAX_CHANGES} halvings from {first}: near the initial position the gradient does not \
+            "steps are still rejected at {step_size:e}, halved again and again from {first}: near the initial position the gradient does not \
              belong to the log density, or is not finite; check the model with its gradient checker"
         )
     };

@@ -1,11 +1,9 @@
 //! Check that sampled means, variances and covariances are those of the target.
 
-mod support;
-
+use crate::support::{autoregression, mean_and_error, normal};
 use ergodic_draws::Draws;
 use ergodic_model::{LogDensity, Posterior, density};
 use ergodic_sampler::{Hmc, Integrator, Method, MetricShape, Nuts, Run, Warmup, Windowed, sample};
-use support::{autoregression, mean_and_error, normal};
 
 /// |error| / standard error of E[f] for a function of the position.
 fn score(draws: &Draws, expected: f64, f: impl Fn(&[f64]) -> f64) -> f64 {

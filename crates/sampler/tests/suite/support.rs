@@ -1,11 +1,9 @@
 //! Hold what several tests need: densities, and effective sample sizes.
 
-#![allow(unreachable_pub)]
-
 use ergodic_model::{LogDensity, density};
 
 /// Independent normals with the given scales.
-pub fn normal(scales: &[f64]) -> impl LogDensity + Clone + Send + Sync + use<> {
+pub(crate) fn normal(scales: &[f64]) -> impl LogDensity + Clone + Send + Sync + use<> {
     let scales = scales.to_vec();
     density(scales.len(), move |x: &[f64], gradient: &mut [f64]| {
         let mut value = 0.0;
@@ -19,7 +17,7 @@ pub fn normal(scales: &[f64]) -> impl LogDensity + Clone + Send + Sync + use<> {
 }
 
 /// A stationary autoregression of order one: variances 1, correlation `rho` between neighbours.
-pub fn autoregression(dim: usize, rho: f64) -> impl LogDensity + Clone + Send + Sync + use<> {
+pub(crate) fn autoregression(dim: usize, rho: f64) -> impl LogDensity + Clone + Send + Sync + use<> {
     let precision = 1.0 / (1.0 - rho * rho);
     density(dim, move |x: &[f64], gradient: &mut [f64]| {
         let mut value = -0.5 * x[0] * x[0];
@@ -36,7 +34,7 @@ pub fn autoregression(dim: usize, rho: f64) -> impl LogDensity + Clone + Send + 
 }
 
 /// Mean and its standard error over chains, from batch means of √n draws.
-pub fn mean_and_error(chains: &[Vec<f64>]) -> (f64, f64) {
+pub(crate) fn mean_and_error(chains: &[Vec<f64>]) -> (f64, f64) {
     let mut batches = Vec::new();
     for chain in chains {
         let length = (chain.len() as f64).sqrt() as usize;

@@ -1,0 +1,404 @@
+//! Check the fused gradient against a plain row-by-row one, finite differences, and itself on other instruction sets and splits of rows.
+
+use super::{FusedData, FusedGradient, FusedNetwork, Nonlinearity, PackedRows};
+use crate::likelihood_block::BlockLikelihood;
+use crate::simd::Real;
+use crate::simd::elementary_tests::instruction_sets;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const NONLINEARITIES: [Nonlinearity; 8] = [
+    Nonlinearity::Identity,
+    Nonlinearity::Tanh,
+    Nonlinearity::Relu,
+    Nonlinearity::LeakyRelu(0.1),
+    Nonlinearity::Sigmoid,
+    Nonlinearity::Softplus,
+    Nonlinearity::Gelu,
+    Nonlinearity::Silu,
+];
+
+/// A smooth made-up number in (−1, 1).
+fn number(seed: usize, i: usize) -> f64 {
+    ((seed as f64 + 1.0) * 12.9898 + i as f64 * 78.233).sin()
+}
+
+/// A network with its data, position and likelihood.
+#[derive(Debug, Clone)]
+struct Case {
+    widths: Vec<usize>,
+    nonlinearities: Vec<Nonlinearity>,
+    likelihood: BlockLikelihood,
+    inputs: Vec<f64>,
+    targets: Vec<f64>,
+    weights: Vec<f64>,
+    parameters: Vec<f64>,
+}
+
+/// What an evaluation gives.
+#[derive(Debug, Clone, PartialEq)]
+struct Outcome {
+    value: f64,
+    weights: Vec<f64>,
+    parameters: Vec<f64>,
+}
+
+impl Case {
+    fn new(widths: &[usize], nonlinearities: &[Nonlinearity], likelihood: BlockLikelihood, rows: usize, seed: usize) -> Self {
+        let outputs = widths[widths.len() - 1];
+        let num_weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1] + pair[1]).sum();
+        let targets = (0..rows * likelihood.num_targets(outputs))
+            .map(|i| match likelihood {
+                BlockLikelihood::Bernoulli => (i % 2) as f64,
+                BlockLikelihood::Categorical => (i * 7 % outputs) as f64,
+                _ => number(seed + 1, i),
+            })
+            .collect();
+        Self {
+            widths: widths.to_vec(),
+            nonlinearities: nonlinearities.to_vec(),
+            inputs: (0..rows * widths[0]).map(|i| 1.5 * number(seed + 2, i)).collect(),
+            targets,
+            weights: (0..num_weights).map(|i| 0.7 * number(seed + 3, i)).collect(),
+            parameters: vec![-0.4; likelihood.num_parameters()],
+            likelihood,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.inputs.len() / self.widths[0]
+    }
+
+    fn evaluator<E: Real>(&self, arch: pulp::Arch) -> FusedGradient<E> {
+        let network = Arc::new(FusedNetwork::new(&self.widths, &self.nonlinearities));
+        let num_targets = self.likelihood.num_targets(network.num_outputs());
+        let data = FusedData::new(&self.inputs, self.widths[0], &self.targets, num_targets);
+        FusedGradient::with_arch(network, Arc::new(data), self.likelihood.clone(), arch)
+    }
+
+    fn empty(&self) -> Outcome {
+        Outcome { value: 0.0, weights: vec![f64::NAN; self.weights.len()], parameters: vec![f64::NAN; self.parameters.len()] }
+    }
+
+    fn fused<E: Real>(&self, arch: pulp::Arch) -> Outcome {
+        let mut outcome = self.empty();
+        outcome.value = self.evaluator::<E>(arch).log_likelihood_and_gradient(
+            &self.weights,
+            &self.parameters,
+            &mut outcome.weights,
+            &mut outcome.parameters,
+        );
+        outcome
+    }
+
+    /// The same by loops over rows, layers and units with the standard library's functions.
+    fn plain(&self) -> Outcome {
+        let mut outcome =
+            Outcome { value: 0.0, weights: vec![0.0; self.weights.len()], parameters: vec![0.0; self.parameters.len()] };
+        for row in 0..self.rows() {
+            let mut values = vec![self.inputs[row * self.widths[0]..][..self.widths[0]].to_vec()];
+            let mut slopes = Vec::new();
+            let mut offset = 0;
+            for (layer, pair) in self.widths.windows(2).enumerate() {
+                let below = &values[layer];
+                let mut value = Vec::new();
+                let mut slope = Vec::new();
+                for h in 0..pair[1] {
+                    let mut sum = self.weights[offset + pair[0] * pair[1] + h];
+                    for i in 0..pair[0] {
+                        sum += self.weights[offset + h * pair[0] + i] * below[i];
+                    }
+                    let nonlinearity = self.nonlinearities.get(layer).copied().unwrap_or(Nonlinearity::Identity);
+                    value.push(nonlinear(nonlinearity, sum));
+                    slope.push((nonlinear(nonlinearity, sum + 1e-6) - nonlinear(nonlinearity, sum - 1e-6)) / 2e-6);
+                }
+                offset += pair[0] * pair[1] + pair[1];
+                values.push(value);
+                slopes.push(slope);
+            }
+            let num_targets = self.targets.len() / self.rows();
+            let targets = &self.targets[row * num_targets..][..num_targets];
+            let top = values.len() - 1;
+            let (value, mut delta) = self.plain_likelihood(&values[top], targets, &mut outcome.parameters);
+            outcome.value += value;
+            for layer in (0..top).rev() {
+                let (inputs, outputs) = (self.widths[layer], self.widths[layer + 1]);
+                offset -= inputs * outputs + outputs;
+                for h in 0..outputs {
+                    outcome.weights[offset + inputs * outputs + h] += delta[h];
+                    for i in 0..inputs {
+                        outcome.weights[offset + h * inputs + i] += delta[h] * values[layer][i];
+                    }
+                }
+                if layer > 0 {
+                    delta = (0..inputs)
+                        .map(|i| {
+                            let sum: f64 = (0..outputs).map(|h| delta[h] * self.weights[offset + h * inputs + i]).sum();
+                            sum * slopes[layer - 1][i]
+                        })
+                        .collect();
+                }
+            }
+        }
+        outcome
+    }
+
+    fn plain_likelihood(&self, outputs: &[f64], targets: &[f64], d_parameters: &mut [f64]) -> (f64, Vec<f64>) {
+        let normal = |residual: f64, log_sd: f64| {
+            -0.5 * (residual * (-log_sd).exp()).powi(2) - log_sd - 0.5 * (2.0 * std::f64::consts::PI).ln()
+        };
+        match self.likelihood {
+            BlockLikelihood::Gaussian { .. } | BlockLikelihood::GaussianLearnedNoise => {
+                let learned = matches!(self.likelihood, BlockLikelihood::GaussianLearnedNoise);
+                let sd = if let BlockLikelihood::Gaussian { noise_sd } = self.likelihood { noise_sd } else { self.parameters[0].exp() };
+                let residuals: Vec<f64> = targets.iter().zip(outputs).map(|(y, f)| y - f).collect();
+                if learned {
+                    d_parameters[0] += residuals.iter().map(|r| (r / sd).powi(2) - 1.0).sum::<f64>();
+                }
+                let value = residuals.iter().map(|r| normal(*r, sd.ln())).sum();
+                (value, residuals.iter().map(|r| r / (sd * sd)).collect())
+            }
+            BlockLikelihood::HeteroscedasticGaussian => {
+                let (residual, log_sd) = (targets[0] - outputs[0], outputs[1]);
+                let precision = (-2.0 * log_sd).exp();
+                (normal(residual, log_sd), vec![residual * precision, residual * residual * precision - 1.0])
+            }
+            BlockLikelihood::Bernoulli => {
+                let p = 1.0 / (1.0 + (-outputs[0]).exp());
+                let value = if targets[0] == 1.0 { p.ln() } else { (1.0 - p).ln() };
+                (value, vec![targets[0] - p])
+            }
+            BlockLikelihood::Categorical | BlockLikelihood::RowWise(_) => {
+                let total: f64 = outputs.iter().map(|f| f.exp()).sum();
+                let class = targets[0] as usize;
+                let derivative =
+                    outputs.iter().enumerate().map(|(k, f)| f64::from(u8::from(k == class)) - f.exp() / total).collect();
+                (outputs[class] - total.ln(), derivative)
+            }
+        }
+    }
+}
+
+fn nonlinear(nonlinearity: Nonlinearity, x: f64) -> f64 {
+    match nonlinearity {
+        Nonlinearity::Identity => x,
+        Nonlinearity::Tanh => x.tanh(),
+        Nonlinearity::Relu => x.max(0.0),
+        Nonlinearity::LeakyRelu(leak) => x.max(leak * x),
+        Nonlinearity::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Nonlinearity::Softplus => x.exp().ln_1p(),
+        Nonlinearity::Silu => x / (1.0 + (-x).exp()),
+        // ∫ φ by Simpson's rule, far finer than the comparison needs.
+        Nonlinearity::Gelu => {
+            let steps = 200;
+            let h = x / f64::from(steps);
+            let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let inner: f64 = (1..steps).map(|i| density(f64::from(i) * h) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+            x * (0.5 + h / 3.0 * (density(0.0) + inner + density(x)))
+        }
+    }
+}
+
+/// Holds two outcomes to agree within `tolerance` of the largest gradient and of the value.
+fn agree(found: &Outcome, expected: &Outcome, tolerance: f64) {
+    let value = tolerance * (1.0 + expected.value.abs());
+    assert!((found.value - expected.value).abs() <= value, "value {} and not {}", found.value, expected.value);
+    let scale = expected.weights.iter().chain(&expected.parameters).fold(1.0_f64, |most, g| most.max(g.abs()));
+    let pairs = found.weights.iter().zip(&expected.weights).chain(found.parameters.iter().zip(&expected.parameters));
+    for (i, (found, expected)) in pairs.enumerate() {
+        assert!((found - expected).abs() <= tolerance * scale, "gradient {i} is {found} and not {expected}");
+    }
+}
+
+fn likelihoods() -> [(BlockLikelihood, usize); 6] {
+    [
+        (BlockLikelihood::Gaussian { noise_sd: 0.7 }, 1),
+        (BlockLikelihood::Gaussian { noise_sd: 0.7 }, 3),
+        (BlockLikelihood::GaussianLearnedNoise, 2),
+        (BlockLikelihood::HeteroscedasticGaussian, 2),
+        (BlockLikelihood::Bernoulli, 1),
+        (BlockLikelihood::Categorical, 5),
+    ]
+}
+
+/// Row counts around the edges of vectors, panels and blocks, and primes.
+const ROWS: [usize; 16] = [1, 7, 8, 9, 16, 31, 32, 33, 63, 64, 65, 131, 256, 512, 513, 691];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fused_equals_row_by_row(
+        inputs in 1..13_usize,
+        hidden in prop::collection::vec((1..19_usize, 0..NONLINEARITIES.len()), 0..4),
+        likelihood in 0..6_usize,
+        rows in 0..ROWS.len(),
+        set in 0..3_usize,
+        seed in 0..1000_usize,
+    ) {
+        let (likelihood, outputs) = likelihoods()[likelihood].clone();
+        let mut widths = vec![inputs];
+        widths.extend(hidden.iter().map(|(width, _)| width));
+        widths.push(outputs);
+        let nonlinearities: Vec<_> = hidden.iter().map(|(_, kind)| NONLINEARITIES[*kind]).collect();
+        let case = Case::new(&widths, &nonlinearities, likelihood, ROWS[rows], seed);
+        let sets = instruction_sets();
+        let arch = sets[set % sets.len()];
+        let plain = case.plain();
+        // The plain path's slopes are central differences, good to about 1e-10; a kink within 1e-6 of a pre-activation does not occur
+        // in these cases.
+        agree(&case.fused::<f64>(arch), &plain, 1e-8);
+        agree(&case.fused::<f32>(arch), &plain, 3e-5);
+    }
+}
+
+#[test]
+fn gradient_equals_finite_differences() {
+    for (likelihood, outputs) in likelihoods() {
+        let case = Case::new(&[3, 6, 5, outputs], &[Nonlinearity::Tanh, Nonlinearity::Gelu], likelihood, 43, 5);
+        let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
+        let exact = case.fused::<f64>(pulp::Arch::new());
+        let mut ignored = case.empty();
+        let mut value = |weights: &[f64], parameters: &[f64]| {
+            evaluator.log_likelihood_and_gradient(weights, parameters, &mut ignored.weights, &mut ignored.parameters)
+        };
+        let scale = exact.weights.iter().fold(1.0_f64, |most, g| most.max(g.abs()));
+        for i in 0..case.weights.len() + case.parameters.len() {
+            let mut ends = [0.0; 2];
+            for (end, step) in ends.iter_mut().zip([1e-5, -1e-5]) {
+                let (mut weights, mut parameters) = (case.weights.clone(), case.parameters.clone());
+                match i.checked_sub(weights.len()) {
+                    None => weights[i] += step,
+                    Some(i) => parameters[i] += step,
+                }
+                *end = value(&weights, &parameters);
+            }
+            let difference = (ends[0] - ends[1]) / 2e-5;
+            let gradient = exact.weights.iter().chain(&exact.parameters).nth(i).unwrap();
+            assert!((difference - gradient).abs() < 1e-7 * scale, "{:?} {i}: {gradient}, {difference}", case.likelihood);
+        }
+    }
+}
+
+#[test]
+fn wide_layers_and_many_inputs_agree_with_row_by_row() {
+    for (widths, rows) in [(vec![300, 70, 10], 83), (vec![5, 130, 131, 10], 97)] {
+        let nonlinearities = vec![Nonlinearity::Tanh; widths.len() - 2];
+        let case = Case::new(&widths, &nonlinearities, BlockLikelihood::Categorical, rows, 11);
+        let plain = case.plain();
+        for arch in instruction_sets() {
+            agree(&case.fused::<f64>(arch), &plain, 1e-8);
+            agree(&case.fused::<f32>(arch), &plain, 1e-3);
+        }
+    }
+}
+
+#[test]
+fn a_partition_into_minibatches_sums_to_all_rows() {
+    for (likelihood, outputs) in likelihoods() {
+        let case = Case::new(&[4, 9, outputs], &[Nonlinearity::Silu], likelihood, 691, 3);
+        let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
+        let all = case.fused::<f64>(pulp::Arch::new());
+        let order: Vec<usize> = (0..691).map(|i| i * 100 % 691).collect();
+        let mut sum = Outcome { value: 0.0, weights: vec![0.0; all.weights.len()], parameters: vec![0.0; all.parameters.len()] };
+        let mut part = case.empty();
+        for rows in [&order[..1], &order[1..33], &order[33..33], &order[33..650], &order[650..]] {
+            sum.value += evaluator.log_likelihood_and_gradient_of_rows(
+                rows,
+                &case.weights,
+                &case.parameters,
+                &mut part.weights,
+                &mut part.parameters,
+            );
+            sum.weights.iter_mut().zip(&part.weights).for_each(|(sum, part)| *sum += part);
+            sum.parameters.iter_mut().zip(&part.parameters).for_each(|(sum, part)| *sum += part);
+        }
+        agree(&sum, &all, 1e-12);
+    }
+}
+
+#[test]
+fn no_rows_give_zero() {
+    for (likelihood, outputs) in likelihoods() {
+        let case = Case::new(&[4, 9, outputs], &[Nonlinearity::Tanh], likelihood, 0, 3);
+        let outcome = case.fused::<f64>(pulp::Arch::new());
+        assert_eq!(outcome.value, 0.0);
+        assert!(outcome.weights.iter().chain(&outcome.parameters).all(|g| *g == 0.0));
+    }
+}
+
+#[test]
+fn nan_in_an_input_a_target_or_a_weight_gives_nan() {
+    for nonlinearity in NONLINEARITIES {
+        for (likelihood, outputs) in likelihoods() {
+            let case = Case::new(&[4, 9, outputs], &[nonlinearity], likelihood, 45, 3);
+            let mut broken = [case.clone(), case.clone(), case.clone()];
+            broken[0].inputs[44 * 4 + 1] = f64::NAN;
+            broken[1].weights[5] = f64::NAN;
+            broken[2].targets[0] = f64::NAN;
+            let classes = matches!(case.likelihood, BlockLikelihood::Categorical);
+            for arch in instruction_sets() {
+                for case in &broken[..if classes { 2 } else { 3 }] {
+                    assert!(case.fused::<f64>(arch).value.is_nan(), "{nonlinearity:?}, {:?}, {arch:?}", case.likelihood);
+                    assert!(case.fused::<f32>(arch).value.is_nan(), "{nonlinearity:?}, {:?}, {arch:?}", case.likelihood);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn saturated_and_dead_units_have_no_gradient_and_stay_finite() {
+    for nonlinearity in NONLINEARITIES {
+        for bias in [-1e6, 1e6] {
+            let mut case = Case::new(&[2, 6, 1], &[nonlinearity], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 50, 3);
+            case.weights[12..18].fill(bias);
+            let found = case.fused::<f64>(pulp::Arch::new());
+            assert!(found.value.is_finite() && found.weights.iter().all(|g| g.is_finite()), "{nonlinearity:?} at {bias}");
+            let saturates = match nonlinearity {
+                Nonlinearity::Tanh | Nonlinearity::Sigmoid => true,
+                Nonlinearity::Identity | Nonlinearity::LeakyRelu(_) => false,
+                _ => bias < 0.0,
+            };
+            assert_eq!(found.weights[..12].iter().all(|g| *g == 0.0), saturates, "{nonlinearity:?} at {bias}");
+        }
+    }
+}
+
+#[test]
+fn repeated_calls_give_the_same_bits() {
+    let case = Case::new(&[8, 50, 1], &[Nonlinearity::Tanh], BlockLikelihood::GaussianLearnedNoise, 691, 3);
+    let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
+    let first = case.fused::<f64>(pulp::Arch::new());
+    for _ in 0..3 {
+        let mut again = case.empty();
+        let rows = [3, 1, 2];
+        evaluator.log_likelihood_and_gradient_of_rows(
+            &rows,
+            &case.weights,
+            &case.parameters,
+            &mut again.weights,
+            &mut again.parameters,
+        );
+        again.value = evaluator.log_likelihood_and_gradient(
+            &case.weights,
+            &case.parameters,
+            &mut again.weights,
+            &mut again.parameters,
+        );
+        assert_eq!(again, first);
+    }
+}
+
+#[test]
+fn outputs_are_the_networks() {
+    let case = Case::new(&[3, 7, 2], &[Nonlinearity::Softplus], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 77, 3);
+    for arch in instruction_sets() {
+        let mut outputs = vec![0.0; 77 * 2];
+        case.evaluator::<f64>(arch).outputs(&case.weights, &PackedRows::new(&case.inputs, 3), &mut outputs);
+        // With unit noise the log likelihood is a known function of the outputs.
+        let squares: f64 = outputs.iter().zip(&case.targets).map(|(f, y)| (y - f) * (y - f)).sum();
+        let value = -0.5 * squares - 154.0 * 0.5 * (2.0 * std::f64::consts::PI).ln();
+        assert!((value - case.plain().value).abs() < 1e-9 * value.abs());
+    }
+}

@@ -1,0 +1,120 @@
+//! Check that transitions allocate nothing after the first.
+
+// A counting allocator cannot be written without `unsafe`: it passes every call on to the system's allocator with the same arguments,
+// so its contract is that allocator's own.
+#![allow(unsafe_code)]
+
+use ergodic_model::{LogDensity, Purpose, density, stream};
+use ergodic_sampler::{Adaptation, BuildContext, HamiltonianKernel, Hmc, Kernel, Method, Metric, Nuts, Warmup};
+use nalgebra::DMatrix;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is about to end has no counter, and nobody reads it.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every method forwards to `System` with unchanged arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+const DIM: usize = 20;
+
+fn normal() -> impl LogDensity {
+    density(DIM, |x: &[f64], gradient: &mut [f64]| {
+        gradient.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
+        -0.5 * x.iter().map(|x| x * x).sum::<f64>()
+    })
+}
+
+/// Allocations of 300 transitions after the first, under a metric.
+fn of_transitions<M: Method>(method: &M, metric: Metric) -> usize
+where
+    M::Kernel: HamiltonianKernel,
+{
+    let mut density = normal();
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &[1.0; DIM] });
+    kernel.set_metric(metric);
+    let mut rng = stream(1, 0, Purpose::Test);
+    let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
+    kernel.step(&mut density, &mut state, &mut rng).unwrap();
+    allocations(|| {
+        for i in 0..300 {
+            // Small and large steps make deep and shallow trees.
+            kernel.set_step_size(if i % 2 == 0 { 0.01 } else { 0.4 });
+            kernel.step(&mut density, &mut state, &mut rng).unwrap();
+        }
+    })
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| drop(std::hint::black_box(vec![1.0; 10]))) >= 1);
+}
+
+#[test]
+fn transitions_allocate_nothing() {
+    let fixed = Warmup::Fixed { step_size: 0.1 };
+    let nuts = Nuts { adaptation: fixed.clone(), ..Nuts::default() };
+    let hmc = Hmc { adaptation: fixed, ..Hmc::default() };
+    let metrics = || {
+        let dense = DMatrix::from_fn(DIM, DIM, |i, j| 0.5_f64.powi(i.abs_diff(j) as i32));
+        [Metric::unit(), Metric::diagonal(vec![0.5; DIM]).unwrap(), Metric::dense(dense).unwrap()]
+    };
+    for metric in metrics() {
+        assert_eq!(of_transitions(&nuts, metric), 0);
+    }
+    for metric in metrics() {
+        assert_eq!(of_transitions(&hmc, metric), 0);
+    }
+}
+
+#[test]
+fn warm_up_by_gradients_allocates_nothing_but_for_its_step_size_searches() {
+    let mut density = normal();
+    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM] };
+    let (mut kernel, mut adaptation) = Nuts::default().build(&context);
+    let mut rng = stream(1, 0, Purpose::Test);
+    let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
+    adaptation.init(&mut kernel, &mut density, &mut state, &mut rng).unwrap();
+    let mut warm_up = |range: std::ops::Range<usize>| {
+        for iteration in range {
+            let info = kernel.step(&mut density, &mut state, &mut rng).unwrap();
+            adaptation.update(&mut kernel, &mut density, &mut state, &info, iteration, &mut rng).unwrap();
+        }
+    };
+    warm_up(0..20);
+    assert_eq!(allocations(|| warm_up(20..400)), 0);
+}

@@ -1,0 +1,7 @@
+//! Check kernels, adaptation and driver together, through public parts only.
+
+mod determinism;
+mod failures;
+mod moments;
+mod nuts_reference;
+mod support;

@@ -1,0 +1,150 @@
+//! List every method once: its name, what its draws are, what it needs of a model, and how to run it.
+
+use ergodic_baselines::{DeepEnsemble, FitError, FitObserver, Map, MeanField, Silent};
+use ergodic_baselines::{deep_ensemble_observed, map_observed, mean_field_observed};
+use ergodic_draws::{Draws, Origin, Sink};
+use ergodic_model::Posterior;
+use ergodic_sampler::{Hmc, Method, NoObserver, Nuts, Observer, Run, RunError, Sampler};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One row of the registry.
+#[derive(Debug, Clone, Copy)]
+pub struct MethodRow {
+    /// Name, as in reports and on the command line.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// What its draws are, which says whether it is exact and which diagnostics are legal.
+    pub origin: Origin,
+    /// The traits it needs of a model.
+    pub needs: &'static [&'static str],
+    /// Runs it with its default settings.
+    pub run: fn(&Request<'_>) -> Result<Draws, MethodError>,
+}
+
+/// What any method is asked for; each reads what it can use, and approximations read `chains` as members or starts.
+pub struct Request<'a> {
+    /// The posterior.
+    pub posterior: &'a dyn Posterior,
+    /// Chains, lengths, seed, threads, budget.
+    pub run: Run,
+    /// Watches Markov chains.
+    pub observer: &'a dyn Observer,
+    /// Where the draws of Markov chains go while they are made; in memory alone without one.
+    pub sink: Option<&'a dyn Sink>,
+    /// Ends the run early, with what is done.
+    pub stop: &'a AtomicBool,
+}
+
+impl<'a> Request<'a> {
+    /// A request that nobody watches or stops.
+    #[must_use]
+    pub fn new(posterior: &'a dyn Posterior, run: Run) -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self { posterior, run, observer: &NoObserver, sink: None, stop: &NEVER }
+    }
+}
+
+/// Why a method did not give draws.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MethodError {
+    /// The chains did not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The fit failed.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// There is no such method.
+    #[error("there is no method '{name}'; the methods are: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+/// Every method, a row each.
+pub const METHODS: &[MethodRow] = &[
+    MethodRow {
+        name: Nuts::NAME,
+        title: "No-U-Turn sampler",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Nuts::default()),
+    },
+    MethodRow {
+        name: Hmc::NAME,
+        title: "static Hamiltonian Monte Carlo, jittered",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Hmc::default()),
+    },
+    MethodRow {
+        name: "map",
+        title: "maximum a posteriori",
+        origin: Origin::Point,
+        needs: &["LogDensity"],
+        run: |request| {
+            let settings = Map { seed: request.run.seed, ..Map::default() };
+            Ok(map_observed(request.posterior, &settings, &Stop(request.stop))?)
+        },
+    },
+    MethodRow {
+        name: "deep_ensemble",
+        title: "deep ensemble of maxima from independent starts",
+        origin: Origin::Ensemble,
+        needs: &["LogDensity"],
+        run: |request| {
+            let map = Map { seed: request.run.seed, ..Map::default() };
+            let settings = DeepEnsemble { members: request.run.chains, map, threads: request.run.threads };
+            Ok(deep_ensemble_observed(request.posterior, &settings, &Stop(request.stop))?)
+        },
+    },
+    MethodRow {
+        name: "mean_field",
+        title: "mean-field variational inference",
+        origin: Origin::Approximation,
+        needs: &["LogDensity"],
+        run: |request| {
+            let draws = request.run.chains * request.run.draws;
+            let settings = MeanField { seed: request.run.seed, threads: request.run.threads, draws, ..MeanField::default() };
+            Ok(mean_field_observed(request.posterior, &settings, &Stop(request.stop))?.draws)
+        },
+    },
+];
+
+/// The row of the method named `name`.
+///
+/// # Errors
+/// [`MethodError::Unknown`] lists the names there are.
+///
+/// ```
+/// assert!(ergodic::methods::find("nuts")?.origin.is_exact());
+/// # Ok::<(), ergodic::methods::MethodError>(())
+/// ```
+pub fn find(name: &str) -> Result<&'static MethodRow, MethodError> {
+    METHODS.iter().find(|row| row.name == name).ok_or_else(|| {
+        let known = METHODS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+        MethodError::Unknown { name: name.to_owned(), known }
+    })
+}
+
+fn markov<M: Method>(request: &Request<'_>, method: M) -> Result<Draws, MethodError> {
+    let mut sampler = Sampler::new(request.posterior, method, request.run.clone()).observer(request.observer).stop(request.stop);
+    if let Some(sink) = request.sink {
+        sampler = sampler.sink(sink);
+    }
+    Ok(sampler.run()?)
+}
+
+/// Ends a fit when the request's flag is set.
+struct Stop<'a>(&'a AtomicBool);
+
+impl FitObserver for Stop<'_> {
+    fn progress(&self, progress: &ergodic_baselines::Progress) -> ControlFlow<()> {
+        if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { Silent.progress(progress) }
+    }
+}

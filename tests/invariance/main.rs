@@ -1,0 +1,7 @@
+//! Prove that every exact kernel leaves its target invariant, and that broken twins do not.
+#![expect(clippy::print_stdout, reason = "distances beside their thresholds are worth reading")]
+
+mod conservation;
+mod kernels;
+mod mutants;
+mod twins;
