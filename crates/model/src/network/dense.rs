@@ -252,12 +252,7 @@ struct Sides<'a, V> {
 }
 
 #[inline(always)]
-fn gradient_rows<L: Lanes, const M: usize>(
-    l: L,
-    sides: Sides<'_, L::V>,
-    row: usize,
-    weights: &mut [f64],
-) {
+fn gradient_rows<L: Lanes, const M: usize>(l: L, sides: Sides<'_, L::V>, row: usize, weights: &mut [f64]) {
     let largest = if L::MANY_REGISTERS { 4 } else { 3 };
     let (count, larger, size) = tiles(sides.inputs, largest);
     let mut feature = 0;

@@ -150,7 +150,11 @@ impl Case {
         match self.likelihood {
             BlockLikelihood::Gaussian { .. } | BlockLikelihood::GaussianLearnedNoise => {
                 let learned = matches!(self.likelihood, BlockLikelihood::GaussianLearnedNoise);
-                let sd = if let BlockLikelihood::Gaussian { noise_sd } = self.likelihood { noise_sd } else { self.parameters[0].exp() };
+                let sd = if let BlockLikelihood::Gaussian { noise_sd } = self.likelihood {
+                    noise_sd
+                } else {
+                    self.parameters[0].exp()
+                };
                 let residuals: Vec<f64> = targets.iter().zip(outputs).map(|(y, f)| y - f).collect();
                 if learned {
                     d_parameters[0] += residuals.iter().map(|r| (r / sd).powi(2) - 1.0).sum::<f64>();
@@ -300,7 +304,8 @@ fn a_partition_into_minibatches_sums_to_all_rows() {
         let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
         let all = case.fused::<f64>(pulp::Arch::new());
         let order: Vec<usize> = (0..691).map(|i| i * 100 % 691).collect();
-        let mut sum = Outcome { value: 0.0, weights: vec![0.0; all.weights.len()], parameters: vec![0.0; all.parameters.len()] };
+        let mut sum =
+            Outcome { value: 0.0, weights: vec![0.0; all.weights.len()], parameters: vec![0.0; all.parameters.len()] };
         let mut part = case.empty();
         for rows in [&order[..1], &order[1..33], &order[33..33], &order[33..650], &order[650..]] {
             sum.value += evaluator.log_likelihood_and_gradient_of_rows(
@@ -380,12 +385,8 @@ fn repeated_calls_give_the_same_bits() {
             &mut again.weights,
             &mut again.parameters,
         );
-        again.value = evaluator.log_likelihood_and_gradient(
-            &case.weights,
-            &case.parameters,
-            &mut again.weights,
-            &mut again.parameters,
-        );
+        again.value =
+            evaluator.log_likelihood_and_gradient(&case.weights, &case.parameters, &mut again.weights, &mut again.parameters);
         assert_eq!(again, first);
     }
 }

@@ -13,7 +13,6 @@ mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
-#[cfg(test)]
 pub(crate) use block::PackedRows;
 pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
 pub(crate) use local::{LocalNetwork, OutputPanel};
