@@ -23,7 +23,7 @@ struct Effort {
     members: usize,
 }
 
-const FULL: Effort = Effort { warmup: 400, draws: 800, steps: 4000, members: 10 };
+const FULL: Effort = Effort { warmup: 400, draws: 700, steps: 4000, members: 10 };
 const QUICK: Effort = Effort { warmup: 60, draws: 40, steps: 200, members: 3 };
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -45,7 +45,8 @@ pub struct CoordinateCheck {
     /// The central difference of the log density.
     pub difference: f64,
     /// `|gradient − difference| / max(|gradient|, |difference|)`, after the rounding noise of the difference is subtracted from the
-    /// numerator; infinite when one of them is not finite.
+    /// numerator; infinite when one of them is not finite. Entries that matter 10⁵ times less than the largest are measured
+    /// against that.
     pub error: f64,
 }
 
@@ -89,7 +90,8 @@ impl fmt::Display for GradientCheck {
 ///
 /// Each coordinate is moved by steps in proportion to its size or its prior's scale, whichever is larger; of several steps the one that
 /// agrees best counts, and the rounding noise of the log density is measured and allowed for. Without `position` the check runs at a
-/// random initial position of chain 0 under `seed`. It costs about four evaluations a coordinate, and more where the gradient is wrong.
+/// random initial position of chain 0 under `seed`. It costs four evaluations
+/// a coordinate and up to fourteen where the gradient is wrong.
 ///
 /// It also finds gradients that are added to instead of written, entries that are never written, evaluations that change from call
 /// to call, and a factor that all entries of the gradient, or of one block, share.

@@ -284,7 +284,7 @@ fn standardisation_leaves_least_squares_where_it_is() {
     let x = DVector::from_fn(50, |_, _| rng.random_range(900.0..1000.0));
     let y = x.map(|x| 7.0 - 0.25 * x + rng.random_range(-1.0..1.0));
     let design = DMatrix::from_fn(50, 2, |row, column| if column == 0 { x[row] } else { 1.0 });
-    let exact = design.clone().svd(true, true).solve(&y, 1e-12).unwrap();
+    let exact = design.svd(true, true).solve(&y, 1e-12).unwrap();
     let data =
         Dataset::new(DMatrix::from_column_slice(50, 1, x.as_slice()), DMatrix::from_column_slice(50, 1, y.as_slice())).unwrap();
     let network = Network::dense(1, &[], Activation::Tanh, 1).unwrap();

@@ -4,12 +4,18 @@ use super::{Finding, TOLERANCE};
 use crate::{ChainRng, LogDensity};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Steps relative to a coordinate's scale that every coordinate is tried with: the second is near the optimum ε^⅓ of a central
-/// difference, the first suits log densities whose rounding noise is large.
-const STEPS: [f64; 2] = [2e-4, 6e-6];
+/// Steps relative to a coordinate's scale. The first sees least of the log density's rounding noise; finer ones follow where it does not
+/// agree with the gradient, for coordinates with a much smaller scale than their prior's, and for kinks.
+const STEPS: [f64; 5] = [5e-3, 2e-4, 6e-6, 3e-7, 2e-8];
 
-/// Further steps where the first two disagree with the gradient: coordinates with a much smaller scale than their prior's, or kinks.
-const FURTHER_STEPS: [f64; 2] = [3e-7, 2e-8];
+/// The finest step that is joined with one twice as long, so that errors of second order cancel.
+const FINEST_FOURTH_ORDER: f64 = 2e-4;
+
+/// The step, near the optimum ε^⅓ of a central difference, below which noise counts no more: finer steps have to agree as well as it.
+const FINEST_NOISE: f64 = 6e-6;
+
+/// Share of the largest change of the log density below which a coordinate's change counts as this share.
+const NEGLIGIBLE: f64 = 1e-5;
 
 /// Spacing, relative to the scales, of the points from which rounding noise is measured.
 const NOISE_STEP: f64 = 1e-7;
@@ -78,28 +84,51 @@ impl<'a> Differences<'a> {
             return Err(Finding::OutsideSupport { log_density });
         }
         let noise = self.rounding_noise(position, log_density, rng)?;
-        let largest = gradient.iter().filter(|g| g.is_finite()).fold(0.0_f64, |m, g| m.max(g.abs()));
+        let scales: Vec<f64> = position.iter().zip(&self.scales).map(|(x, scale)| x.abs().max(*scale)).collect();
+        // The most that the log density changes over the scale of one coordinate.
+        let change = |(g, scale): (&f64, &f64)| if g.is_finite() { (g * scale).abs() } else { 0.0 };
+        let largest = gradient.iter().zip(&scales).map(change).fold(0.0, f64::max);
         let mut moved = position.to_vec();
         let mut pairs = Vec::with_capacity(coordinates.len());
         for &coordinate in coordinates {
             let g = gradient[coordinate];
-            let scale = position[coordinate].abs().max(self.scales[coordinate]);
+            let scale = scales[coordinate];
+            // Entries that hardly matter beside others cannot be told to the same relative precision.
+            let least = NEGLIGIBLE * largest / scale;
             let mut best = Pair { coordinate, gradient: g, difference: f64::NAN, error: f64::INFINITY, noise: 0.0 };
-            for (index, step) in STEPS.iter().chain(&FURTHER_STEPS).enumerate() {
-                if index >= STEPS.len() && (best.error <= TOLERANCE || !g.is_finite()) {
+            let mut tried: Option<f64> = None;
+            let mut steadiest = (f64::INFINITY, f64::NAN);
+            for step in STEPS {
+                // A step whose noise is as large as what it should explain cannot excuse the gradient.
+                let noise = 4.0 * noise / (step.max(FINEST_NOISE) * scale);
+                let unexplained = (g - best.difference).abs();
+                if !g.is_finite() || best.error <= TOLERANCE || unexplained <= 2.0 * noise {
                     break;
                 }
-                let difference = self.difference(&mut moved, coordinate, step * scale)?;
+                let mut difference = self.difference(&mut moved, coordinate, step * scale)?;
+                if step >= FINEST_FOURTH_ORDER {
+                    difference = (4.0 * difference - self.difference(&mut moved, coordinate, 2.0 * step * scale)?) / 3.0;
+                }
                 if !difference.is_finite() {
                     continue;
                 }
-                // Tiny steps do not widen what passes: their noise counts as that of the second step.
-                let noise = 4.0 * noise / (step.max(STEPS[1]) * scale);
-                let error = ((g - difference).abs() - noise).max(0.0) / g.abs().max(difference.abs()).max(1e-9 * largest);
-                let error = if error.is_nan() { if g == difference { 0.0 } else { f64::INFINITY } } else { error };
+                let change = tried.map_or(f64::INFINITY, |last| (difference - last).abs());
+                if change < steadiest.0 {
+                    steadiest = (change, difference);
+                }
+                tried = Some(difference);
+                let size = g.abs().max(difference.abs()).max(least);
+                let excess = ((g - difference).abs() - noise).max(0.0);
+                let error = if excess == 0.0 { 0.0 } else { excess / size };
                 if error < best.error || best.difference.is_nan() {
                     best = Pair { difference, error, noise, ..best };
                 }
+            }
+            // Of a gradient that no step agrees with, the difference that changes least from step to step tells most.
+            if best.error > TOLERANCE && steadiest.1.is_finite() && g.is_finite() {
+                let difference = steadiest.1;
+                best.difference = difference;
+                best.error = best.error.max((g - difference).abs() / g.abs().max(difference.abs()).max(least));
             }
             pairs.push(best);
         }

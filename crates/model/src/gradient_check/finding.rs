@@ -230,7 +230,7 @@ fn common_ratio(pairs: &[&Pair]) -> Option<f64> {
     ratios.sort_by(f64::total_cmp);
     let ratio = *ratios.get(ratios.len() / 2)?;
     let agrees = |other: &f64| (other - ratio).abs() < 2e-3 * ratio.abs();
-    let telling = ratios.len() > 1 || (ratio + 1.0).abs() < 1e-3;
+    let telling = (ratios.len() > 1 && (ratio - 1.0).abs() > 5e-5) || (ratio + 1.0).abs() < 1e-3;
     (telling && ratio != 0.0 && ratios.iter().all(agrees)).then_some(ratio)
 }
 
