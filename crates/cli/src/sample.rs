@@ -20,8 +20,7 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
         Network::dense(data.num_inputs(), &arguments.hidden, activation(arguments.activation), likelihood.num_outputs())?;
     let weights = if arguments.fan_in { Scale::FanIn(arguments.prior_sd) } else { Scale::Fixed(arguments.prior_sd) };
     let prior = NormalPrior { weights, biases: Scale::Fixed(arguments.prior_sd) };
-    let model =
-        BayesianNetwork::with_standardization(network, likelihood, &prior, &train, Standardize::ByTrainingRows)?;
+    let model = BayesianNetwork::with_standardization(network, likelihood, &prior, &train, Standardize::ByTrainingRows)?;
     println!(
         "{} training rows, {} test rows; network {}; {}; prior {}; {} coordinates",
         train.num_rows(),

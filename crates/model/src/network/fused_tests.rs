@@ -45,6 +45,15 @@ struct Outcome {
     parameters: Vec<f64>,
 }
 
+/// Number of coordinates that a likelihood adds.
+fn num_parameters(likelihood: &BlockLikelihood) -> usize {
+    match likelihood {
+        BlockLikelihood::GaussianLearnedNoise => 1,
+        BlockLikelihood::RowWise(likelihood) => likelihood.parameters().len(),
+        _ => 0,
+    }
+}
+
 impl Case {
     fn new(widths: &[usize], nonlinearities: &[Nonlinearity], likelihood: BlockLikelihood, rows: usize, seed: usize) -> Self {
         let outputs = widths[widths.len() - 1];
@@ -62,7 +71,7 @@ impl Case {
             inputs: (0..rows * widths[0]).map(|i| 1.5 * number(seed + 2, i)).collect(),
             targets,
             weights: (0..num_weights).map(|i| 0.7 * number(seed + 3, i)).collect(),
-            parameters: vec![-0.4; likelihood.num_parameters()],
+            parameters: vec![-0.4; num_parameters(&likelihood)],
             likelihood,
         }
     }

@@ -100,11 +100,11 @@ impl Coefficients for f32 {
         -0.509_332,
         0.230_017_68,
         -0.047_262_745,
-        -0.010_462_293_8,
+        -0.010_462_294,
         0.006_969_813_1,
         0.001_024_135_7,
         -0.001_034_222_1,
-        -0.000_244_582_666,
+        -0.000_244_582_65,
         0.000_133_125_91,
         5.535_596_6e-5,
     ];
@@ -172,9 +172,7 @@ pub(crate) fn tanh<L: Lanes, const N: usize>(l: L, x: [L::V; N]) -> [L::V; N] {
         r[n] = l.negative_fma(k, l.splat(L::E::LN2_LOW), r[n]);
     }
     let mut degree = L::E::EXPM1.len() - 1;
-    for n in 0..N {
-        tail[n] = l.splat(L::E::EXPM1[degree]);
-    }
+    tail = [l.splat(L::E::EXPM1[degree]); N];
     while degree > 0 {
         degree -= 1;
         for n in 0..N {
