@@ -15,11 +15,8 @@ use std::error::Error;
 const NOISE: f64 = 0.1;
 
 /// Where the function is looked at: between the data, at them, and outside.
-const REGIONS: [(&str, &[(f64, f64)]); 3] = [
-    ("at the data", &[(-1.0, -0.5), (0.5, 1.0)]),
-    ("in the gap", &[(-0.25, 0.25)]),
-    ("outside", &[(-2.0, -1.5), (1.5, 2.0)]),
-];
+const REGIONS: [(&str, &[(f64, f64)]); 3] =
+    [("at the data", &[(-1.0, -0.5), (0.5, 1.0)]), ("in the gap", &[(-0.25, 0.25)]), ("outside", &[(-2.0, -1.5), (1.5, 2.0)])];
 
 fn truth(x: f64) -> f64 {
     (3.0 * x).sin() + 0.3 * x
@@ -60,8 +57,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let grid: Vec<f64> = (0..161).map(|i| -2.0 + i as f64 / 40.0).collect();
     let inputs = DMatrix::from_column_slice(grid.len(), 1, &grid);
-    let methods =
-        [("single network", &single), ("mean-field VI", &variational), ("deep ensemble", &ensemble), ("posterior (NUTS)", &nuts)];
+    let methods = [
+        ("single network", &single),
+        ("mean-field VI", &variational),
+        ("deep ensemble", &ensemble),
+        ("posterior (NUTS)", &nuts),
+    ];
     let mut panels = Vec::new();
     println!("Standard deviation of the predicted function (noise: {NOISE}):\n");
     println!("{:<18} {:>12} {:>12} {:>12} {:>16}", "method", REGIONS[0].0, REGIONS[1].0, REGIONS[2].0, "gap over data");

@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 use ergodic::baselines::Start;
-use ergodic::diagnostics::plots::{CoverageCurve, CoveragePlot, IntervalsPanel, ObjectivePlot, ObjectiveSeries, PredictiveIntervals};
+use ergodic::diagnostics::plots::{
+    CoverageCurve, CoveragePlot, IntervalsPanel, ObjectivePlot, ObjectiveSeries, PredictiveIntervals,
+};
 use ergodic::prelude::*;
 use nalgebra::DMatrix;
 use std::error::Error;
@@ -56,10 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Start::Map(map_settings.clone());
     let variational =
         mean_field(&model, &MeanField { steps: effort.steps, start, starts: 2, seed: 1, ..MeanField::default() })?;
-    let ensemble = deep_ensemble(
-        &model,
-        &DeepEnsemble { members: effort.members, map: map_settings.clone(), ..DeepEnsemble::default() },
-    )?;
+    let ensemble =
+        deep_ensemble(&model, &DeepEnsemble { members: effort.members, map: map_settings.clone(), ..DeepEnsemble::default() })?;
     let single = map(&model, &map_settings)?;
     let variational_predictions = model.predict(&variational.draws, &test)?;
     let ensemble_predictions = model.predict(&ensemble, &test)?;

@@ -34,12 +34,12 @@ pub mod prelude {
     pub use ergodic_diagnostics::plots::{EnergyPlot, Plot, Quantity, RankPlot, TracePlot};
     pub use ergodic_diagnostics::{Entry, compare, diagnose, function_diagnostics, summary};
     pub use ergodic_draws::{Draws, Predictions, RunFolder};
+    pub use ergodic_model::{
+        Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, EvaluationError, Gaussian, LogDensity, Network,
+        NormalPrior, Posterior, check_gradient, density,
+    };
     #[cfg(feature = "progress")]
     pub use ergodic_sampler::ProgressBars;
-    pub use ergodic_model::{
-        Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, EvaluationError, Gaussian, LogDensity, Network, NormalPrior,
-        Posterior, check_gradient, density,
-    };
     pub use ergodic_sampler::{Hmc, Nuts, Run, Sampler, sample};
 }
 

@@ -1,11 +1,12 @@
 //! Hold the driver to its law: the same seed gives the same bits, whatever the threads, the other chains and the interruptions.
 
 use ergodic::draws::{ChainDraws, Draws};
-use ergodic::model::Posterior;
+use ergodic::model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior, Posterior};
 use ergodic::sampler::{
     Budget, Checkpoint, Hmc, Method, MetricShape, Nuts, Observer, Progress, Run, Sampler, Warmup, Windowed, sample,
 };
 use ergodic_targets::{EightSchools, LinearNetwork};
+use nalgebra::DMatrix;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const RUN: Run = Run {
@@ -78,7 +79,7 @@ fn joined(first: &Draws, rest: &Draws) -> Vec<Vec<Vec<u64>>> {
 fn resumed<M: Method>(posterior: &dyn Posterior, method: &M, checkpoint: &Checkpoint) -> Draws {
     let bytes = checkpoint.to_bytes().expect("a checkpoint has bytes");
     let checkpoint = Checkpoint::from_bytes(&bytes).expect("the bytes are a checkpoint");
-    Sampler::new(posterior, method, &RUN).resume(checkpoint).run().expect("the run ends well")
+    Sampler::new(posterior, method.clone(), RUN).resume(checkpoint).run().expect("the run ends well")
 }
 
 /// A run that is stopped anywhere, in warm-up or between any two draws, and resumed gives the bits of an uninterrupted one.
@@ -87,13 +88,13 @@ fn interruptions_do_not_matter<M: Method>(posterior: &dyn Posterior, method: &M)
     let expected = bits(&whole);
     for draws in 1..RUN.draws {
         let (first, checkpoint) =
-            Sampler::new(posterior, method, &Run { draws, ..RUN }).run_with_checkpoint().expect("the run ends well");
+            Sampler::new(posterior, method.clone(), Run { draws, ..RUN }).run_with_checkpoint().expect("the run ends well");
         assert_eq!((first.min_len(), checkpoint.min_draws()), (draws, draws));
         assert!(joined(&first, &resumed(posterior, method, &checkpoint)) == expected, "{}: {draws} draws", M::NAME);
     }
     for iteration in (1..RUN.warmup + RUN.draws).step_by(7) {
         let observer = StopAfter { iteration, stop: AtomicBool::new(false) };
-        let sampler = Sampler::new(posterior, method, &RUN).observer(&observer).stop(&observer.stop);
+        let sampler = Sampler::new(posterior, method.clone(), RUN).observer(&observer).stop(&observer.stop);
         let (first, checkpoint) = sampler.run_with_checkpoint().expect("a stopped run can go on");
         let rest = resumed(posterior, method, &checkpoint);
         assert!(joined(&first, &rest) == expected, "{}: stopped after iteration {iteration}", M::NAME);
@@ -103,7 +104,7 @@ fn interruptions_do_not_matter<M: Method>(posterior: &dyn Posterior, method: &M)
         let budget = Budget { gradients_per_chain: Some(gradients * share / 8), seconds: None };
         let limited = Run { budget, ..RUN };
         let (first, checkpoint) =
-            Sampler::new(posterior, method, &limited).run_with_checkpoint().expect("a stopped run can go on");
+            Sampler::new(posterior, method.clone(), limited).run_with_checkpoint().expect("a stopped run can go on");
         let rest = resumed(posterior, method, &checkpoint);
         assert!(joined(&first, &rest) == expected, "{}: stopped at {share}/8 of the gradients", M::NAME);
         for (a, b) in rest.report.chains.iter().zip(&whole.report.chains) {
@@ -112,27 +113,38 @@ fn interruptions_do_not_matter<M: Method>(posterior: &dyn Posterior, method: &M)
     }
     // The broken twin: going on from the last position alone, without the random stream and the tuning, is noticed.
     let (first, _) =
-        Sampler::new(posterior, method, &Run { draws: 20, ..RUN }).run_with_checkpoint().expect("the run ends well");
+        Sampler::new(posterior, method.clone(), Run { draws: 20, ..RUN }).run_with_checkpoint().expect("the run ends well");
     let last: Vec<Vec<f64>> = first.chains().iter().map(|chain| chain.position(19).to_vec()).collect();
-    let sampler = Sampler::new(posterior, method, &Run { draws: 20, ..RUN }).initial_positions(&last);
+    let sampler = Sampler::new(posterior, method.clone(), Run { draws: 20, ..RUN }).initial_positions(&last);
     let rest = sampler.run_with_checkpoint().expect("the run ends well").0;
     assert!(joined(&first, &rest) != expected, "{}: a lossy checkpoint goes unnoticed", M::NAME);
 }
 
-fn network() -> impl Posterior {
+/// Twenty observations of a curve, seen by a network of one hidden layer with noise to be learnt.
+fn network() -> BayesianNetwork {
+    let inputs = DMatrix::from_fn(20, 1, |row, _| row as f64 / 5.0 - 2.0);
+    let targets = inputs.map(|x| (1.5 * x).sin() + 0.1 * (17.0 * x).cos());
+    let data = Dataset::new(inputs, targets).expect("valid");
+    let network = Network::dense(1, &[6], Activation::Tanh, 1).expect("valid");
+    BayesianNetwork::new(network, Gaussian::learned_noise(), NormalPrior::default(), &data).expect("valid")
+}
+
+fn linear_network() -> impl Posterior {
     LinearNetwork::simulated(40, 5, 1.0, 0.5, 3).expect("valid").into_posterior()
 }
 
 #[test]
 fn threads_do_not_change_draws() {
     threads_do_not_matter(&EightSchools::new(), &Nuts::default());
-    threads_do_not_matter(&network(), &Hmc::default());
+    threads_do_not_matter(&linear_network(), &Hmc::default());
+    threads_do_not_matter(&network(), &Nuts::default());
 }
 
 #[test]
 fn other_chains_do_not_change_draws() {
     chains_do_not_matter(&EightSchools::new(), &Nuts::default());
-    chains_do_not_matter(&network(), &Hmc::default());
+    chains_do_not_matter(&linear_network(), &Hmc::default());
+    chains_do_not_matter(&network(), &Nuts::default());
 }
 
 #[test]
@@ -143,10 +155,15 @@ fn interruptions_do_not_change_draws_of_nuts() {
 #[test]
 fn interruptions_do_not_change_draws_under_a_dense_metric() {
     let adaptation = Warmup::Windowed(Windowed { metric: MetricShape::Dense, ..Windowed::default() });
-    interruptions_do_not_matter(&network(), &Nuts { adaptation, ..Nuts::default() });
+    interruptions_do_not_matter(&linear_network(), &Nuts { adaptation, ..Nuts::default() });
 }
 
 #[test]
 fn interruptions_do_not_change_draws_of_hmc() {
-    interruptions_do_not_matter(&network(), &Hmc::default());
+    interruptions_do_not_matter(&linear_network(), &Hmc::default());
+}
+
+#[test]
+fn interruptions_do_not_change_draws_of_a_network() {
+    interruptions_do_not_matter(&network(), &Nuts { max_tree_depth: 5, ..Nuts::default() });
 }

@@ -16,7 +16,7 @@ const FALSE_ALARM: f64 = 1e-6;
 /// An upper bound on the number of experiments that must pass.
 const EXPERIMENTS: f64 = 64.0;
 /// An upper bound on the statistics of one experiment.
-const STATISTICS: usize = 16;
+pub(crate) const STATISTICS: usize = 32;
 /// Number of random directions that positions are projected on.
 const PROJECTIONS: usize = 4;
 
@@ -39,13 +39,12 @@ impl Conservation {
 
     /// The distance above which a transition does not conserve the target.
     pub(crate) fn threshold() -> f64 {
-        let each = FALSE_ALARM / (EXPERIMENTS * STATISTICS as f64);
-        ((2.0 / each).ln() / Self::DRAWS as f64).sqrt()
+        threshold(Self::DRAWS)
     }
 
     /// The error of a distribution function that is found with probability 0.99.
     pub(crate) fn detectable() -> f64 {
-        Self::threshold() + 2.0 * ((4.0f64 / 0.01).ln() / (2.0 * Self::DRAWS as f64)).sqrt()
+        detectable(Self::DRAWS)
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -94,7 +93,7 @@ impl Observer {
     }
 
     fn columns(&self) -> Vec<Vec<f64>> {
-        vec![Vec::with_capacity(Conservation::DRAWS); self.mean.len() + self.directions.len() + 2]
+        vec![Vec::new(); self.mean.len() + self.directions.len() + 2]
     }
 
     fn name(&self, statistic: usize) -> String {
@@ -131,8 +130,19 @@ impl Observer {
     }
 }
 
+/// The distance above which two samples of `draws` each differ.
+pub(crate) fn threshold(draws: usize) -> f64 {
+    let each = FALSE_ALARM / (EXPERIMENTS * STATISTICS as f64);
+    ((2.0 / each).ln() / draws as f64).sqrt()
+}
+
+/// The error of a distribution function that two samples of `draws` each show with probability 0.99.
+pub(crate) fn detectable(draws: usize) -> f64 {
+    threshold(draws) + 2.0 * ((4.0f64 / 0.01).ln() / (2.0 * draws as f64)).sqrt()
+}
+
 /// The Kolmogorov–Smirnov distance of two samples.
-fn distance(mut a: Vec<f64>, mut b: Vec<f64>) -> f64 {
+pub(crate) fn distance(mut a: Vec<f64>, mut b: Vec<f64>) -> f64 {
     a.sort_unstable_by(f64::total_cmp);
     b.sort_unstable_by(f64::total_cmp);
     let (mut i, mut j, mut largest) = (0, 0, 0.0f64);

@@ -111,7 +111,7 @@ fn funnel() -> Funnel {
     Funnel::new(4, 1.5).expect("valid")
 }
 
-fn banana() -> Banana {
+pub(crate) fn banana() -> Banana {
     Banana::new(2, 0.5, 1.0, 0.5).expect("valid")
 }
 
@@ -120,11 +120,11 @@ fn network() -> SmallNetwork {
     SmallNetwork::example().expect("valid")
 }
 
-fn hmc(integrator: Integrator) -> Hmc {
+pub(crate) fn hmc(integrator: Integrator) -> Hmc {
     Hmc { trajectory_length: 2.0, jitter: 0.5, max_steps: 64, integrator, ..Hmc::default() }
 }
 
-fn nuts(integrator: Integrator) -> Nuts {
+pub(crate) fn nuts(integrator: Integrator) -> Nuts {
     Nuts { max_tree_depth: 6, integrator, ..Nuts::default() }
 }
 

@@ -4,4 +4,6 @@
 mod conservation;
 mod kernels;
 mod mutants;
+mod networks;
+mod states;
 mod twins;

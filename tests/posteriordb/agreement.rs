@@ -137,6 +137,6 @@ fn default_run<M: Model>(reference: &Reference, model: &M) -> Agreement {
     Agreement::of(reference, model, model, &Run::default())
 }
 
-/// Where chains on the mixture begin: with a mean on either side of 0. It has a lesser mode in which one component takes all
-/// observations and the other one follows its prior; of 64 chains from positions uniform on (−2, 2), two stayed there.
+/// Where chains on the mixture begin: with a mean on either side of 0. It has a lesser mode, both means in the left cluster and one
+/// component wide enough for all observations; of 64 chains from positions uniform on (−2, 2), two stayed there.
 const BETWEEN_CLUSTERS: [f64; 5] = [-1.0, 0.7, 0.0, 0.0, 0.0];

@@ -72,7 +72,8 @@ impl Map {
 /// Finds one mode of `posterior`: one draw of [`Origin::Point`], with its log density as the statistic `lp`.
 ///
 /// The best position of all steps is kept (the last one with minibatches, whose values are noisy). A step to where the log density
-/// or its gradient is not finite is taken back, counted in `chains[0].tuned["non_finite_steps"]`, and halves the learning rate.
+/// or its gradient is not finite is halved until they are, without the momentum that led there, and counted in
+/// `chains[0].tuned["non_finite_steps"]`.
 ///
 /// ```
 /// use ergodic_baselines::{Map, map};

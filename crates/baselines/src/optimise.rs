@@ -144,7 +144,7 @@ fn climb_from_start(
     let mut warnings = Vec::new();
     if climb.non_finite > 0 {
         warnings.push(format!(
-            "member {member}: {} of {steps} steps met a log density or gradient that is not finite, and were taken back",
+            "member {member}: {} of {steps} steps met a log density or gradient that is not finite, and were shortened",
             climb.non_finite
         ));
     }
@@ -215,8 +215,6 @@ struct Climb {
     best: Vec<f64>,
     best_value: f64,
     best_gradient: f64,
-    /// What is left of the learning rate after steps that were taken back.
-    backoff: f64,
     non_finite: usize,
     /// Evaluations in a row that were not finite.
     consecutive: usize,
@@ -232,7 +230,6 @@ impl Climb {
             best: vec![0.0; dim],
             best_value: f64::NEG_INFINITY,
             best_gradient: f64::INFINITY,
-            backoff: 1.0,
             non_finite: 0,
             consecutive: 0,
         }
@@ -244,7 +241,6 @@ impl Climb {
         if !is_finite(value, &self.gradient) {
             self.non_finite += 1;
             self.consecutive += 1;
-            self.backoff *= 0.5;
             // Momentum led out of the support: halfway back, and start the means anew.
             for (x, finite) in self.position.iter_mut().zip(&self.finite) {
                 *x = finite + 0.5 * (*x - finite);
@@ -259,7 +255,7 @@ impl Climb {
             self.best_value = value;
             self.best_gradient = largest(&self.gradient);
         }
-        self.adam.ascend(&mut self.position, &self.gradient, self.backoff * learning_rate);
+        self.adam.ascend(&mut self.position, &self.gradient, learning_rate);
         Ok(value)
     }
 }

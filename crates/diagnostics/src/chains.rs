@@ -5,6 +5,9 @@ use crate::Status;
 /// The fewest draws per chain for which R-hat and ESS are defined.
 pub(crate) const MIN_DRAWS: usize = 4;
 
+/// The place of a draw that belongs to neither half of its chain.
+pub(crate) const MIDDLE: u32 = u32::MAX;
+
 /// The draws of one scalar, cut to equal length and checked.
 #[derive(Debug)]
 pub(crate) struct Sample<'a> {
@@ -50,15 +53,15 @@ impl<'a> Sample<'a> {
         self.length / 2
     }
 
-    /// Where draw `flat` (counted chain after chain) stands in the split sequences; `None` for a middle draw.
-    pub(crate) fn split_index(&self, flat: usize) -> Option<usize> {
-        let (chain, draw) = (flat / self.length, flat % self.length);
-        let half = self.half();
-        if draw < half {
-            Some(2 * chain * half + draw)
-        } else {
-            draw.checked_sub(self.length - half).map(|draw| (2 * chain + 1) * half + draw)
-        }
+    /// For each draw, chain after chain, its place in the split sequences; [`MIDDLE`] for a draw that is in neither half.
+    pub(crate) fn split_places(&self) -> impl Iterator<Item = u32> + '_ {
+        let half = self.half() as u32;
+        let middles = self.length - 2 * self.half();
+        (0u32..self.chains.len() as u32).flat_map(move |chain| {
+            let first = 2 * chain * half;
+            let middle = std::iter::repeat_n(MIDDLE, middles);
+            (first..first + half).chain(middle).chain(first + half..first + 2 * half)
+        })
     }
 
     /// Fills `sequences` with the half chains of `change(x)`.
@@ -164,8 +167,7 @@ mod tests {
         let mut sequences = Sequences::default();
         sample.split_into(&mut sequences, |x| x);
         assert_eq!(sequences.values, [1.0, 2.0, 4.0, 5.0]);
-        let places: Vec<_> = (0..5).map(|i| sample.split_index(i)).collect();
-        assert_eq!(places, [Some(0), Some(1), None, Some(2), Some(3)]);
+        assert_eq!(sample.split_places().collect::<Vec<_>>(), [0, 1, MIDDLE, 2, 3]);
     }
 
     #[test]

@@ -158,6 +158,10 @@ pub(crate) fn of_sequences(workspace: &mut Workspace) -> EssReadings {
     }
 }
 
+/// Sums of two autocorrelations up to this are zero but for rounding, as they often are for indicators; where the sum stops must not
+/// depend on the order of the chains.
+const NOTHING: f64 = 1e-12;
+
 /// Geyer's estimate from the mean autocovariances of `rows` sequences and the variance of all their values.
 ///
 /// Sums of neighbouring pairs of autocorrelations are positive and decreasing for a reversible chain; the sum stops where an
@@ -171,10 +175,10 @@ fn geyer(covariances: &[f64], total_variance: f64, rows: usize, rho: &mut Vec<f6
     let (mut even, mut odd) = (1.0, correlation(1));
     (rho[0], rho[1]) = (even, odd);
     let mut last = 0;
-    while last + 5 < n && even + odd > 0.0 {
+    while last + 5 < n && even + odd > NOTHING {
         last += 2;
         (even, odd) = (correlation(last), correlation(last + 1));
-        if even + odd >= 0.0 {
+        if even + odd >= -NOTHING {
             (rho[last], rho[last + 1]) = (even, odd);
         }
     }

@@ -1,7 +1,7 @@
 //! Turn diagnostics into findings in plain words, one rule a function.
 
 use crate::diagnose::{Finding, Severity, Thresholds};
-use crate::{FunctionDiagnostics, RollUp, SamplerHealth, ScalarSummary, Status, Summary, rhat_by_chance};
+use crate::{FunctionDiagnostics, RollUp, SamplerHealth, ScalarSummary, Status, Summary, SummaryGroup, rhat_by_chance};
 use ergodic_draws::{Draws, Outcome, Role};
 
 fn finding(severity: Severity, message: String, advice: impl Into<String>) -> Finding {
@@ -60,7 +60,12 @@ pub(crate) fn predictions(functions: &FunctionDiagnostics, thresholds: &Threshol
     let judged = Judged { chains: functions.chains, draws: functions.draws, thresholds };
     let longer = "Run longer chains, or start them from optimised points; a less stiff posterior (standardised data, narrower \
                   network) mixes faster.";
-    judged.group("the predictions", &functions.roll_up, functions.rows.iter().map(|r| &r.scalar), Severity::Failure, longer)
+    let scalars = functions.rows.iter().map(|row| &row.scalar);
+    let mut findings = judged.group("the predictions", &functions.roll_up, scalars, Severity::Failure, longer);
+    if let Some(noise) = &functions.noise {
+        findings.extend(judged.roll_up("the predicted noise", noise, Severity::Failure, longer));
+    }
+    findings
 }
 
 /// Parameters that have a meaning of their own, and weights.
@@ -74,20 +79,19 @@ pub(crate) fn coordinates(summary: &Summary, with_predictions: bool, thresholds:
         let advice = "Run longer chains, or reparametrise (a scale and what it scales often need the non-centred form).";
         findings.extend(judged.group("the parameters", &roll_up, scalars.iter(), Severity::Failure, advice));
     }
-    for group in &summary.groups {
-        let is_weights = matches!(group.role, Role::Weight | Role::Bias);
-        let (most, advice) = match (is_weights, with_predictions) {
-            (false, _) => (Severity::Failure, "Run longer chains, or reparametrise."),
-            (true, true) => (
-                Severity::Remark,
-                "Weights are not identified one by one: units may swap places without changing a prediction.",
-            ),
-            (true, false) => (
-                Severity::Warning,
-                "Weights are not identified one by one: pass predictions, which decide whether a network has converged.",
-            ),
+    let is_weights = |role| matches!(role, Role::Weight | Role::Bias);
+    for group in summary.groups.iter().filter(|group| !(with_predictions && is_weights(group.role))) {
+        let (most, advice) = if is_weights(group.role) {
+            let advice =
+                "Weights are not identified one by one: pass predictions, which decide whether a network has converged.";
+            (Severity::Warning, advice)
+        } else {
+            (Severity::Failure, "Run longer chains, or reparametrise.")
         };
         findings.extend(judged.roll_up(&group.name, &group.roll_up, most, advice));
+    }
+    if with_predictions {
+        findings.extend(judged.weights(summary.groups.iter().filter(|group| is_weights(group.role))));
     }
     findings
 }
@@ -115,6 +119,23 @@ impl Judged<'_> {
             let message = format!("chains stand still at different values in {stuck} of {subject}");
             let advice = "The step size is far too large or the density is not finite around the chain.";
             findings.push(finding(most, message, advice));
+        }
+        findings
+    }
+
+    /// One remark about all weights that disagree, for a network that its predictions judge; and draws that are not finite.
+    fn weights<'s>(&self, groups: impl Iterator<Item = &'s SummaryGroup> + Clone) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let disagree = groups.clone().filter(|group| group.roll_up.rhat_max > self.thresholds.rhat);
+        if let Some(worst) = disagree.clone().max_by(|a, b| a.roll_up.rhat_max.total_cmp(&b.roll_up.rhat_max)) {
+            let (count, rhat) = (disagree.count(), worst.roll_up.rhat_max);
+            let message = format!("chains disagree on weights of {count} group(s): R-hat reaches {rhat:.3} in {}", worst.name);
+            let advice = "Weights are not identified one by one: units may swap places without changing a prediction.";
+            findings.push(finding(Severity::Remark, message, advice));
+        }
+        for group in groups {
+            let lost = group.roll_up.undefined.iter().filter(|(status, _)| *status == Status::NonFinite);
+            findings.extend(lost.map(|&(status, count)| undefined(&group.name, status, count)));
         }
         findings
     }
@@ -148,15 +169,26 @@ impl Judged<'_> {
             findings.push(finding(Severity::Warning.min(most), message, advice));
         }
         for &(status, count) in &roll_up.undefined {
-            let severity = match status {
-                Status::NonFinite | Status::OutOfRange => Severity::Failure.min(most),
-                Status::TooFewDraws | Status::TooFewChains => Severity::Failure.min(most),
-                _ => Severity::Remark,
-            };
-            findings.push(finding(severity, format!("{count} of {subject} have no R-hat: {status}"), ""));
+            let found = undefined(subject, status, count);
+            if status == Status::Constant && count == roll_up.count {
+                let advice = "The chains never moved: look at the acceptance rate, the step size and the starting point.";
+                findings.push(finding(Severity::Failure, found.message, advice));
+            } else {
+                findings.push(found);
+            }
         }
         findings
     }
+}
+
+/// Scalars without R-hat. Some constant ones are no fault: a pruned weight, a class that is never probable.
+fn undefined(subject: &str, status: Status, count: usize) -> Finding {
+    let (severity, advice) = match status {
+        Status::NonFinite => (Severity::Failure, "Look for overflow in the model; no finite density has such draws."),
+        Status::OutOfRange | Status::TooFewDraws | Status::TooFewChains => (Severity::Failure, ""),
+        _ => (Severity::Remark, ""),
+    };
+    finding(severity, format!("{count} of {subject} have no R-hat: {status}"), advice)
 }
 
 impl RollUp {

@@ -39,6 +39,8 @@ pub struct FunctionDiagnostics {
     pub notes: Vec<String>,
     /// All points and outputs together, the worst named: the headline of a network's convergence.
     pub roll_up: RollUp,
+    /// The noise standard deviations of all points and outputs, where they differ from point to point; else they are in the summary.
+    pub noise: Option<RollUp>,
     /// Each point and output; of two classes only the second, for the first is its mirror image.
     pub rows: Vec<FunctionRow>,
 }
@@ -57,23 +59,13 @@ pub fn function_diagnostics(predictions: &Predictions) -> Result<FunctionDiagnos
     let outputs = predictions.num_outputs;
     let mirrored = predictions.kind == PredictionKind::Classification && outputs == 2;
     let first = usize::from(mirrored);
-    let cells: Vec<(usize, usize)> =
-        (0..predictions.num_points).flat_map(|point| (first..outputs).map(move |output| (point, output))).collect();
-    let starts: Vec<usize> = chain_starts(&predictions.chain_lengths);
-    let markov = predictions.origin.is_markov();
-    let row = |workspace: &mut Workspace, (point, output): (usize, usize)| {
-        let series = |&chain: &usize| -> Vec<f64> {
-            (0..usable.length).map(|draw| predictions.value(starts[chain] + draw, point, output)).collect()
-        };
-        let chains: Vec<Vec<f64>> = usable.chains.iter().map(series).collect();
-        FunctionRow { point, output, scalar: ScalarSummary::compute_in(&chains, markov, workspace) }
-    };
-    let mut rows = Vec::new();
-    cells.into_par_iter().map_init(Workspace::default, row).collect_into_vec(&mut rows);
-    let scalars: Vec<ScalarSummary> = rows.iter().map(|row| row.scalar).collect();
     let shape = ChainShape { chains: usable.chains.len(), draws: usable.length };
-    let name = |index: usize| name(&rows[index], outputs - first);
-    let roll_up = RollUp::new(&scalars, shape, 5, name);
+    let rows = rows(predictions, &predictions.values, &usable, first);
+    let noise = varies(predictions).then(|| {
+        let rows = self::rows(predictions, &predictions.noise_sd, &usable, 0);
+        roll_up(&rows, shape, outputs)
+    });
+    let roll_up = roll_up(&rows, shape, outputs - first);
     Ok(FunctionDiagnostics {
         target_name: predictions.target_name.clone(),
         origin: predictions.origin,
@@ -81,8 +73,40 @@ pub fn function_diagnostics(predictions: &Predictions) -> Result<FunctionDiagnos
         draws: shape.draws,
         notes: usable.notes,
         roll_up,
+        noise,
         rows,
     })
+}
+
+/// Whether the noise differs from point to point, or output to output, in any draw.
+fn varies(predictions: &Predictions) -> bool {
+    let cells = predictions.num_points * predictions.num_outputs;
+    predictions.noise_sd.chunks_exact(cells).any(|draw| draw.iter().any(|&sd| sd != draw[0]))
+}
+
+/// Summaries of `values`, indexed `[draw][point][output]`, for every point and the outputs from `first` on.
+fn rows(predictions: &Predictions, values: &[f64], usable: &UsableChains, first: usize) -> Vec<FunctionRow> {
+    let (points, outputs) = (predictions.num_points, predictions.num_outputs);
+    let starts = chain_starts(&predictions.chain_lengths);
+    let markov = predictions.origin.is_markov();
+    let row = |workspace: &mut Workspace, cell: usize| {
+        let (point, output) = (cell / (outputs - first), first + cell % (outputs - first));
+        let series = |&chain: &usize| -> Vec<f64> {
+            let draws = starts[chain]..starts[chain] + usable.length;
+            draws.map(|draw| values[(draw * points + point) * outputs + output]).collect()
+        };
+        let chains: Vec<Vec<f64>> = usable.chains.iter().map(series).collect();
+        FunctionRow { point, output, scalar: ScalarSummary::compute_in(&chains, markov, workspace) }
+    };
+    let mut rows = Vec::new();
+    let cells = points * (outputs - first);
+    (0..cells).into_par_iter().map_init(Workspace::default, row).collect_into_vec(&mut rows);
+    rows
+}
+
+fn roll_up(rows: &[FunctionRow], shape: ChainShape, outputs: usize) -> RollUp {
+    let scalars: Vec<ScalarSummary> = rows.iter().map(|row| row.scalar).collect();
+    RollUp::new(&scalars, shape, 5, |index| name(&rows[index], outputs))
 }
 
 /// The first draw of each chain.
@@ -95,7 +119,7 @@ fn name(row: &FunctionRow, outputs: usize) -> String {
 }
 
 impl FunctionDiagnostics {
-    /// The roll-up as a table of one row.
+    /// The roll-up as a table of one row, and a second for noise that differs from point to point.
     #[must_use]
     pub fn roll_up_table(&self) -> Table {
         let columns: Vec<&str> = ["target"].into_iter().chain(RollUp::COLUMNS).collect();
@@ -103,6 +127,11 @@ impl FunctionDiagnostics {
         let mut cells = vec![Cell::text(&self.target_name)];
         cells.extend(self.roll_up.cells());
         table.push(cells);
+        if let Some(noise) = &self.noise {
+            let mut cells = vec![Cell::text(format!("noise of {}", self.target_name))];
+            cells.extend(noise.cells());
+            table.push(cells);
+        }
         table.notes.extend(self.roll_up.undefined_note("Predictions"));
         table
     }

@@ -1,7 +1,12 @@
-//! May I believe it: convergence diagnostics, summaries, calibration, comparison and plots.
+//! Judge whether draws may be believed: convergence diagnostics, summaries, calibration, comparison and plots.
 //!
-//! The functions at the root take the draws of one scalar, one series a chain, and return a [`Diagnostic`]: a value with the reason
-//! when there is none.
+//! - One scalar: [`rhat`](rhat()), [`ess_bulk`], [`mcse_mean`] and their kin take its draws, one series a chain, and return a
+//!   [`Diagnostic`]: a value with the reason when there is none. [`ScalarSummary`] computes all at once.
+//! - A run: [`summary()`] for parameters and layers, [`function_diagnostics`] for predictions, [`sampler_health()`] for the sampler's
+//!   own statistics, [`diagnose()`] for a verdict in plain words.
+//! - Predictions of any origin: [`metrics`] scores them, [`compare()`] holds methods against each other.
+//!
+//! Every table carries the caveat of draws that are not exact.
 
 mod autocorrelation;
 mod chains;

@@ -90,7 +90,11 @@ pub(crate) fn interpolate(count: usize, probability: f64, value: impl Fn(usize) 
     }
     let high = value(below + 1);
     // Equal neighbours need no interpolation, which would turn two infinities into NaN.
-    if high == low { low } else { low + weight * (high - low) }
+    if high == low {
+        return low;
+    }
+    let step = high - low;
+    if step.is_finite() { low + weight * step } else { (1.0 - weight) * low + weight * high }
 }
 
 fn sorted(values: &[f64], probability: f64) -> Result<Vec<f64>, Status> {

@@ -31,6 +31,7 @@ pub struct ScalarSummary {
     /// Rank-normalised split R-hat.
     pub rhat: Diagnostic,
     /// Bulk ESS as it would be if the chains agreed: what R-hat by chance alone depends on.
+    #[serde(skip)]
     pub(crate) ess_within: Diagnostic,
 }
 

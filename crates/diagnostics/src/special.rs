@@ -53,4 +53,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn beta_quantiles_of_large_parameters_are_near_normal() {
+        // Beta(a, a) has standard deviation 1 / sqrt(4 (2a + 1)); its quantiles at ±1 sd differ from the normal's by a share of 1/a.
+        for a in [1e3f64, 1e4, 1e5, 1e6, 1e7] {
+            let sd = 0.5 / (2.0 * a + 1.0).sqrt();
+            let distance = (beta_quantile(0.841_344_746_068_543, a, a) - 0.5) / sd;
+            assert!((distance - 1.0).abs() < 1.0 / a + 1e-7, "a = {a}: {distance}");
+            let skewed = (beta_quantile(0.158_655_253_931_457, a, 9.0 * a) - 0.1) / (0.09 / (10.0 * a)).sqrt();
+            assert!((skewed + 1.0).abs() < 1.0 / a.sqrt(), "a = {a}: {skewed}");
+        }
+    }
 }

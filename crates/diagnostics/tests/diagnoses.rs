@@ -154,6 +154,22 @@ fn each_fault_of_the_sampler_is_found() {
 }
 
 #[test]
+fn chains_that_never_move_are_not_trusted() {
+    let chains = vec![ChainDraws::from_positions(1, vec![0.5; 200]); 4];
+    let frozen = Draws::new(Layout::flat(1), Origin::Mcmc, chains, RunReport::new("nuts", 1));
+    let diagnosis = diagnose(&frozen, None).unwrap();
+    assert_eq!(diagnosis.verdict, Verdict::NotConverged, "{diagnosis}");
+    assert!(diagnosis.to_string().contains("never moved"), "{diagnosis}");
+    let apart = (0..4).map(|c| ChainDraws::from_positions(1, vec![f64::from(c); 200])).collect();
+    let apart = diagnose(&Draws::new(Layout::flat(1), Origin::Mcmc, apart, RunReport::new("nuts", 1)), None).unwrap();
+    assert!(apart.verdict == Verdict::NotConverged && apart.to_string().contains("stand still at different"), "{apart}");
+    let mut spoilt = predictions(Origin::Mcmc, 0.0);
+    spoilt.values[77] = f64::NAN;
+    let spoilt = diagnose(&run(HEALTHY), Some(&spoilt)).unwrap();
+    assert!(spoilt.verdict == Verdict::NotConverged && spoilt.to_string().contains("NaN or infinite"), "{spoilt}");
+}
+
+#[test]
 fn findings_come_in_order_of_weight() {
     let fault = Fault { divergent_every: 10, saturated_every: 100, acceptance: 0.02, ..HEALTHY };
     let diagnosis = diagnose(&run(fault), None).unwrap();

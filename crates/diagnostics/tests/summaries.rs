@@ -175,6 +175,18 @@ fn the_worst_point_is_named() {
 }
 
 #[test]
+fn noise_that_differs_between_points_is_looked_at() {
+    let mut found = predictions(Origin::Mcmc, PredictionKind::Regression, 1, 0.0);
+    found.noise_sd = vec![0.5; found.values.len()];
+    assert!(d::function_diagnostics(&found).unwrap().noise.is_none());
+    found.noise_sd = predictions(Origin::Mcmc, PredictionKind::Regression, 1, 2.0).values.iter().map(|x| x.exp()).collect();
+    let noisy = d::function_diagnostics(&found).unwrap();
+    let noise = noisy.noise.clone().unwrap();
+    assert!(noise.worst[0].name == "point 2" && noise.rhat_max > 1.5 && noisy.roll_up.rhat_max < 1.05);
+    assert!(noisy.to_string().contains("noise of strength"), "{noisy}");
+}
+
+#[test]
 fn outputs_and_classes() {
     let three = d::function_diagnostics(&predictions(Origin::Mcmc, PredictionKind::Classification, 3, 0.0)).unwrap();
     assert_eq!(three.rows.len(), 18);

@@ -3,6 +3,9 @@
 //! This crate knows no model's mathematics and no sampler. A [`Layout`] names the coordinates of a flat position, a [`Sink`] receives
 //! draws while they are made, [`Draws`] holds finished ones whatever their [`Origin`], and [`Predictions`] holds what a model says
 //! about new inputs under each draw.
+//!
+//! Sinks that end in something: [`Memory`] becomes [`Draws`], [`RunFolder`] is a folder on disk that Python's ArviZ opens, and
+//! [`Moments`] keeps means and variances alone. Sinks around sinks: [`Thin`] keeps every k-th draw, [`Tee`] hands draws to two.
 
 mod csv;
 mod draws;

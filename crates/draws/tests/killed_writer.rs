@@ -10,10 +10,10 @@ use std::time::Duration;
 const PLACE: &str = "ERGODIC_TEST_RUN_FOLDER";
 const CHAINS: usize = 3;
 /// So many that the writer is still at work when it is killed, yet ends if nobody kills it.
-const DRAWS: usize = 50_000;
+const DRAWS: usize = 200_000;
 
 fn position(chain: usize, draw: usize) -> [f64; 4] {
-    [1.0, 2.0, 3.0, 0.0].map(|x| x + (10 * draw) as f64 + (1_000_000 * chain) as f64)
+    [1.0, 2.0, 3.0, 0.0].map(|x| x + (10 * draw) as f64 + (10_000_000 * chain) as f64)
 }
 
 fn schema() -> Schema {

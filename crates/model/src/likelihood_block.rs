@@ -26,6 +26,7 @@ pub(crate) enum BlockLikelihood {
 
 impl BlockLikelihood {
     /// Number of coordinates that the likelihood adds.
+    #[cfg(test)]
     pub(crate) fn num_parameters(&self) -> usize {
         match self {
             Self::GaussianLearnedNoise => 1,
@@ -109,20 +110,20 @@ impl<'a> LikelihoodSum<'a> {
 
     /// Adds a panel's log likelihood and replaces its outputs by the derivatives in them.
     #[inline(always)]
-    pub(crate) fn add<L: Lanes>(&mut self, l: L, panel: LikelihoodPanel<'_, L>) {
+    pub(crate) fn add<L: Lanes>(&mut self, l: L, mut panel: LikelihoodPanel<'_, L>) {
         match self.likelihood {
             BlockLikelihood::Gaussian { .. } | BlockLikelihood::GaussianLearnedNoise => {
                 self.values += panel.rows * panel.num_outputs;
-                self.squares += gaussian(l, panel, self.precision);
+                self.squares += gaussian(l, &mut panel, self.precision);
             }
             BlockLikelihood::HeteroscedasticGaussian => {
                 self.values += panel.rows;
-                self.log_likelihood += heteroscedastic(l, panel);
+                self.log_likelihood += heteroscedastic(l, &mut panel);
             }
-            BlockLikelihood::Bernoulli => self.log_likelihood += bernoulli(l, panel),
-            BlockLikelihood::Categorical => self.log_likelihood += categorical(l, panel),
+            BlockLikelihood::Bernoulli => self.log_likelihood += bernoulli(l, &mut panel),
+            BlockLikelihood::Categorical => self.log_likelihood += categorical(l, &mut panel),
             BlockLikelihood::RowWise(likelihood) => {
-                self.log_likelihood += row_wise(&**likelihood, panel, self.parameters, self.parameter_gradient, self.rows);
+                self.log_likelihood += row_wise(&**likelihood, &mut panel, self.parameters, self.parameter_gradient, self.rows);
             }
         }
     }
@@ -145,7 +146,7 @@ impl<'a> LikelihoodSum<'a> {
 
 /// Returns the sum of squared residuals.
 #[inline(always)]
-fn gaussian<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>, precision: f64) -> f64 {
+fn gaussian<L: Lanes>(l: L, panel: &mut LikelihoodPanel<'_, L>, precision: f64) -> f64 {
     let vectors = panel.mask.len();
     let precision = l.splat(L::E::from_f64(precision));
     let mut squares = l.splat(L::E::ZERO);
@@ -163,7 +164,7 @@ fn gaussian<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>, precision: f64) -> f6
 
 /// Returns the log likelihood without −½ log 2π a row.
 #[inline(always)]
-fn heteroscedastic<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
+fn heteroscedastic<L: Lanes>(l: L, panel: &mut LikelihoodPanel<'_, L>) -> f64 {
     let vectors = panel.mask.len();
     let (means, log_sds) = panel.outputs.split_at_mut(vectors);
     let mut sum = l.splat(L::E::ZERO);
@@ -183,7 +184,7 @@ fn heteroscedastic<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
 
 /// log p = −softplus((1 − 2y)·f).
 #[inline(always)]
-fn bernoulli<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
+fn bernoulli<L: Lanes>(l: L, panel: &mut LikelihoodPanel<'_, L>) -> f64 {
     let vectors = panel.mask.len();
     let one = l.splat(L::E::ONE);
     let mut sum = l.splat(L::E::ZERO);
@@ -198,9 +199,9 @@ fn bernoulli<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
 
 /// log p = f_y − log Σ exp f, the largest output taken off first.
 #[inline(always)]
-fn categorical<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
+fn categorical<L: Lanes>(l: L, panel: &mut LikelihoodPanel<'_, L>) -> f64 {
     let vectors = panel.mask.len();
-    let outputs = panel.outputs;
+    let outputs = &mut *panel.outputs;
     let half = l.splat(L::E::from_f64(0.5));
     let zero = l.splat(L::E::ZERO);
     let mut sum = zero;
@@ -235,7 +236,7 @@ fn categorical<L: Lanes>(l: L, panel: LikelihoodPanel<'_, L>) -> f64 {
 /// Asks a user's likelihood row by row.
 fn row_wise<L: Lanes>(
     likelihood: &dyn Likelihood,
-    panel: LikelihoodPanel<'_, L>,
+    panel: &mut LikelihoodPanel<'_, L>,
     parameters: &[f64],
     parameter_gradient: &mut [f64],
     scratch: &mut RowScratch,

@@ -147,7 +147,10 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
                 *resumable = false;
                 let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
                 let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-                Outcome::Failed(format!("the model panicked: {}", message.as_deref().unwrap_or("without a message")))
+                Outcome::Failed(format!(
+                    "the model (or a sink or observer) panicked: {}",
+                    message.as_deref().unwrap_or("without a message")
+                ))
             }
         }
     }

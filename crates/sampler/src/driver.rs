@@ -276,13 +276,8 @@ fn run_chains<P: Posterior + ?Sized, M: Method>(
     pool: Option<&ThreadPool>,
     records: Vec<ChainRecord>,
 ) -> Result<Vec<Ended>, RunError> {
-    let parallel = || {
-        // Chains are few and long: each is a piece of work of its own.
-        let chains = records.clone().into_par_iter().enumerate().with_max_len(1);
-        chains.map(|(chain, record)| shared.run_chain(chain, record)).collect()
-    };
     if let Some(pool) = pool {
-        return Ok(pool.install(parallel));
+        return Ok(pool.install(|| run_in_parallel(shared, records)));
     }
     let threads = shared.run.num_threads();
     if threads == 1 {
@@ -290,5 +285,11 @@ fn run_chains<P: Posterior + ?Sized, M: Method>(
     }
     let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
     let pool = pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?;
-    Ok(pool.install(parallel))
+    Ok(pool.install(|| run_in_parallel(shared, records)))
+}
+
+/// Runs the chains on the present pool; they are few and long, so each is a piece of work of its own.
+fn run_in_parallel<P: Posterior + ?Sized, M: Method>(shared: &Shared<'_, P, M>, records: Vec<ChainRecord>) -> Vec<Ended> {
+    let chains = records.into_par_iter().enumerate().with_max_len(1);
+    chains.map(|(chain, record)| shared.run_chain(chain, record)).collect()
 }

@@ -16,7 +16,7 @@ pub enum Integrator {
     #[default]
     Leapfrog,
     /// The minimal-norm splitting of two stages (McLachlan 1995, λ = 0.1931833…): two gradients a step, energy error of order ε² with
-    /// a constant about ten times smaller than that of two leapfrog steps.
+    /// a smaller constant.
     MinimalNorm,
 }
 

@@ -6,6 +6,7 @@
 mod adaptation;
 mod chain;
 mod checkpoint;
+mod contract;
 mod counted;
 mod driver;
 mod error;
@@ -32,6 +33,7 @@ pub use adaptation::{
     WindowedMetric, find_step_size, window_ends,
 };
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use contract::{ContractViolation, check_contract};
 pub use counted::Counted;
 pub use driver::{Sampler, sample};
 pub use error::{ChainError, RunError, SettingsError};

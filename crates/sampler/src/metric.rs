@@ -227,44 +227,38 @@ impl Metric {
     /// of `from`.
     pub(crate) fn kick_and_drift_from(&self, kick: f64, time: f64, from: &PhasePoint, to: &mut PhasePoint) {
         let (momentum, position) = (&mut to.momentum, &mut to.position);
-        let zipped = momentum.iter_mut().zip(position.iter_mut());
-        let zipped = zipped.zip(&from.momentum).zip(&from.position).zip(&from.gradient);
+        // Two loops, for the compiler gives up on proving that six slices do not overlap.
+        for ((p, from_p), g) in momentum.iter_mut().zip(&from.momentum).zip(&from.gradient) {
+            *p = from_p + kick * g;
+        }
         match &self.shape {
             Shape::Unit => {
-                for ((((p, x), from_p), from_x), g) in zipped {
-                    *p = from_p + kick * g;
+                for ((x, from_x), p) in position.iter_mut().zip(&from.position).zip(momentum) {
                     *x = from_x + time * *p;
                 }
             }
             Shape::Diagonal { inverse_mass, .. } => {
-                for (((((p, x), from_p), from_x), g), w) in zipped.zip(inverse_mass) {
-                    *p = from_p + kick * g;
+                for (((x, from_x), p), w) in position.iter_mut().zip(&from.position).zip(momentum).zip(inverse_mass) {
                     *x = from_x + time * (w * *p);
                 }
             }
-            Shape::Dense(_) => {
-                momentum.copy_from_slice(&from.momentum);
-                position.copy_from_slice(&from.position);
-                self.kick_and_drift(kick, time, &from.gradient, momentum, position);
+            Shape::Dense(dense) => {
+                for ((x, from_x), row) in position.iter_mut().zip(&from.position).zip(dense.rows()) {
+                    *x = from_x + time * dot(row, momentum);
+                }
             }
         }
     }
 
-    /// Kicks and returns the kinetic energy, in one pass; writes the velocity too when the metric is dense.
+    /// Kicks and returns the kinetic energy; writes the velocity too when the metric is dense.
     pub(crate) fn last_kick(&self, kick: f64, gradient: &[f64], momentum: &mut [f64], velocity: &mut [f64]) -> f64 {
-        match &self.shape {
-            Shape::Unit => {
-                add_scaled(momentum, kick, gradient);
-                0.5 * dot(momentum, momentum)
-            }
-            Shape::Diagonal { inverse_mass, .. } => {
-                add_scaled(momentum, kick, gradient);
-                0.5 * weighted_dot(inverse_mass, momentum, momentum)
-            }
+        add_scaled(momentum, kick, gradient);
+        0.5 * match &self.shape {
+            Shape::Unit => dot(momentum, momentum),
+            Shape::Diagonal { inverse_mass, .. } => weighted_dot(inverse_mass, momentum, momentum),
             Shape::Dense(_) => {
-                add_scaled(momentum, kick, gradient);
                 self.velocity(momentum, velocity);
-                0.5 * dot(momentum, velocity)
+                dot(momentum, velocity)
             }
         }
     }

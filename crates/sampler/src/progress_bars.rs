@@ -72,7 +72,7 @@ impl Observer for ProgressBars {
         let mut shown = self.shown();
         shown.method = plan.method;
         shown.bars = self.terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        let template = "{prefix} {bar:24} {pos}/{len} {msg}";
+        let template = "{prefix} {bar:24} {pos}/{len} {wide_msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let total = (plan.warmup + plan.draws) as u64;
         let chain = |chain: usize| {
@@ -142,6 +142,9 @@ fn describe(progress: &Progress) -> String {
         Phase::Sampling => "sampling",
     };
     let rate = progress.gradients as f64 / progress.seconds.max(1e-9);
+    if progress.iteration == progress.total {
+        return format!("{} divergences, {rate:.0} gradients/s, {:.1} s", progress.divergences, progress.seconds);
+    }
     let left = progress.seconds / progress.iteration.max(1) as f64 * (progress.total - progress.iteration) as f64;
     format!(
         "{phase}, {} steps of {:.2e}, {} divergences, {rate:.0} gradients/s, {left:.0} s left",
@@ -173,6 +176,7 @@ mod tests {
     fn a_description_has_what_one_waits_for() {
         let text = describe(&progress(0, 50));
         assert_eq!(text, "sampling, 7 steps of 2.50e-1, 3 divergences, 10 gradients/s, 50 s left");
+        assert_eq!(describe(&progress(0, 100)), "3 divergences, 5 gradients/s, 100.0 s");
     }
 
     #[test]

@@ -62,7 +62,8 @@ impl Run {
     /// Names the setting that is out of its range.
     pub fn validate(&self) -> Result<(), SettingsError> {
         check(self.chains >= 1, "chains", &self.chains, "at least 1")?;
-        check(self.draws >= 1, "draws", &self.draws, "at least 1")?;
+        let countable = self.warmup.checked_add(self.draws).is_some();
+        check(self.draws >= 1 && countable, "draws", &self.draws, "at least 1, and countable together with warmup")?;
         check(self.threads != Some(0), "threads", &self.threads, "at least 1")?;
         let gradients = self.budget.gradients_per_chain;
         check(gradients != Some(0), "budget.gradients_per_chain", &gradients, "at least 1")?;
@@ -86,6 +87,7 @@ mod tests {
         assert!(Run::default().validate().is_ok());
         assert_eq!(named(Run { chains: 0, ..Run::default() }), "chains");
         assert_eq!(named(Run { draws: 0, ..Run::default() }), "draws");
+        assert_eq!(named(Run { draws: usize::MAX, ..Run::default() }), "draws");
         assert_eq!(named(Run { threads: Some(0), ..Run::default() }), "threads");
         let seconds = |seconds| Run { budget: Budget { seconds: Some(seconds), ..Budget::default() }, ..Run::default() };
         assert_eq!(named(seconds(f64::NAN)), "budget.seconds");

@@ -136,7 +136,7 @@ pub(crate) struct Progress {
 }
 
 impl Trajectory<'_> {
-    /// Grows from the point that `prepare` fills, and returns the number of the proposal in the arena.
+    /// Grows from the point `root` of the arena, and returns the number of the proposal in the arena.
     pub(crate) fn grow(&mut self, max_depth: usize, root: usize) -> Result<usize, EvaluationError> {
         let mut tree = Subtree { first: root, last: root, proposal: root, sum: None, log_weight: 0.0 };
         let mut forward = true;
@@ -152,7 +152,8 @@ impl Trajectory<'_> {
             // Biased progressive sampling prefers the new half; both halves are whole, so the multinomial stays invariant.
             let prefer_new = self.rng.random::<f64>() < (new.log_weight - tree.log_weight).exp();
             let (joined, turning) = self.arena.join(self.metric, &tree, &new);
-            tree = self.unite(&tree, &new, joined, prefer_new);
+            let log_weight = log_add_exp(tree.log_weight, new.log_weight);
+            tree = self.unite(&tree, &new, joined, log_weight, prefer_new);
             if turning {
                 self.progress.turning = true;
                 break;
@@ -175,7 +176,7 @@ impl Trajectory<'_> {
         }
         let log_weight = log_add_exp(left.log_weight, right.log_weight);
         let choose_right = self.rng.random::<f64>() < (right.log_weight - log_weight).exp();
-        Ok(Some(self.unite(&left, &right, joined, choose_right)))
+        Ok(Some(self.unite(&left, &right, joined, log_weight, choose_right)))
     }
 
     /// One step, to a subtree of one point.
@@ -197,14 +198,13 @@ impl Trajectory<'_> {
         Ok(Some(Subtree { first: point, last: point, proposal: point, sum: None, log_weight: -energy_error }))
     }
 
-    fn unite(&mut self, left: &Subtree, right: &Subtree, sum: usize, choose_right: bool) -> Subtree {
+    fn unite(&mut self, left: &Subtree, right: &Subtree, sum: usize, log_weight: f64, choose_right: bool) -> Subtree {
         let (proposal, rejected) = if choose_right { (right.proposal, left.proposal) } else { (left.proposal, right.proposal) };
         for point in [rejected, left.last, right.first] {
             self.arena.release(point);
         }
         self.arena.release_sum(left.sum);
         self.arena.release_sum(right.sum);
-        let log_weight = log_add_exp(left.log_weight, right.log_weight);
         Subtree { first: left.first, last: right.last, proposal, sum: Some(sum), log_weight }
     }
 }

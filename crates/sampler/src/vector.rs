@@ -45,10 +45,16 @@ pub(crate) fn dot_pair(a: &[f64], b: &[f64], c: &[f64], d: &[f64]) -> (f64, f64)
     let (a, b) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let (c, d) = (c.as_chunks::<LANES>(), d.as_chunks::<LANES>());
     for (((a, b), c), d) in a.0.iter().zip(b.0).zip(c.0).zip(d.0) {
+        // One short loop per result: the compiler vectorises each, and neither when they are joined.
+        let mut sum = [0.0; LANES];
         for i in 0..LANES {
-            let sum = c[i] + d[i];
-            first[i] += a[i] * sum;
-            second[i] += b[i] * sum;
+            sum[i] = c[i] + d[i];
+        }
+        for i in 0..LANES {
+            first[i] += a[i] * sum[i];
+        }
+        for i in 0..LANES {
+            second[i] += b[i] * sum[i];
         }
     }
     for (i, (((a, b), c), d)) in a.1.iter().zip(b.1).zip(c.1).zip(d.1).enumerate() {
@@ -64,10 +70,15 @@ pub(crate) fn weighted_dot_pair(w: &[f64], a: &[f64], b: &[f64], c: &[f64], d: &
     let (w, a, b) = (w.as_chunks::<LANES>(), a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let (c, d) = (c.as_chunks::<LANES>(), d.as_chunks::<LANES>());
     for ((((w, a), b), c), d) in w.0.iter().zip(a.0).zip(b.0).zip(c.0).zip(d.0) {
+        let mut sum = [0.0; LANES];
         for i in 0..LANES {
-            let sum = w[i] * (c[i] + d[i]);
-            first[i] += a[i] * sum;
-            second[i] += b[i] * sum;
+            sum[i] = w[i] * (c[i] + d[i]);
+        }
+        for i in 0..LANES {
+            first[i] += a[i] * sum[i];
+        }
+        for i in 0..LANES {
+            second[i] += b[i] * sum[i];
         }
     }
     for (i, ((((w, a), b), c), d)) in w.1.iter().zip(a.1).zip(b.1).zip(c.1).zip(d.1).enumerate() {

@@ -261,4 +261,51 @@ mod tests {
             assert_eq!(bound.gradients(), 8000);
         }
     }
+
+    #[test]
+    fn local_gradients_are_the_derivatives_of_the_estimate_in_mean_and_log_sd() {
+        use ergodic_model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior};
+        let inputs = nalgebra::DMatrix::from_fn(12, 2, |row, column| ((5 * row + 3 * column) % 7) as f64);
+        let targets = nalgebra::DMatrix::from_fn(12, 1, |row, _| ((3 * row) % 5) as f64);
+        let network = Network::dense(2, &[3], Activation::Tanh, 1).unwrap();
+        let data = Dataset::new(inputs, targets).unwrap();
+        let model = BayesianNetwork::new(network, Gaussian::learned_noise(), NormalPrior::default(), &data).unwrap();
+        let settings = MeanField { estimator: Estimator::Local, draws_per_step: Some(3), ..MeanField::default() };
+        let mut bound = build(&model, &settings, 0).unwrap();
+        let dim = 14;
+        let mut q = DiagonalNormal {
+            mean: (0..dim).map(|i| 0.3 * (i as f64).sin()).collect(),
+            sd: (0..dim).map(|i| 0.1 + 0.02 * i as f64).collect(),
+        };
+        let mut gradient = vec![0.0; 2 * dim];
+        // The same stream each time, so that the estimate is a smooth function of mean and sd.
+        let mut estimate = |q: &DiagonalNormal, temperature, gradient: &mut [f64]| {
+            bound.estimate(q, temperature, &mut stream(8, 0, Purpose::Test), gradient).unwrap()
+        };
+        let (temperature, h) = (0.4, 1e-5);
+        estimate(&q, temperature, &mut gradient);
+        let mut unused = vec![0.0; 2 * dim];
+        for i in 0..dim {
+            let (mean, sd) = (q.mean[i], q.sd[i]);
+            q.mean[i] = mean + h;
+            let up = estimate(&q, 1.0, &mut unused);
+            q.mean[i] = mean - h;
+            let slope = (up - estimate(&q, 1.0, &mut unused)) / (2.0 * h);
+            q.mean[i] = mean;
+            assert!((slope - gradient[i]).abs() < 1e-5 * (1.0 + slope.abs()), "mean {i}: {slope}, {}", gradient[i]);
+            q.sd[i] = sd * h.exp();
+            let up = estimate(&q, 1.0, &mut unused);
+            q.sd[i] = sd * (-h).exp();
+            let slope = (up - estimate(&q, 1.0, &mut unused)) / (2.0 * h) + (temperature - 1.0);
+            q.sd[i] = sd;
+            assert!(
+                (slope - gradient[dim + i]).abs() < 1e-5 * (1.0 + slope.abs()),
+                "ln sd {i}: {slope}, {}",
+                gradient[dim + i]
+            );
+        }
+        // The value is the bound at temperature 1 whatever the temperature of the gradient.
+        assert_eq!(estimate(&q, 0.0, &mut unused), estimate(&q, 1.0, &mut unused));
+        assert_eq!(bound.gradients(), 3 * (1 + 4 * 14 + 2));
+    }
 }

@@ -63,7 +63,8 @@ impl Annealing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeanField {
-    /// Adam steps.
+    /// Adam steps. On a 6-16-16-1 network and 300 rows the bound after 5000 is 3 to 15 nats below that after 20 000; on 1-8-1 and 40
+    /// rows it is the same.
     pub steps: usize,
     /// Adam's learning rate, in units of a coordinate for the mean and of ln sd for the standard deviation; 10⁻² suits networks of
     /// up to a thousand weights, 10⁻³ larger ones.
@@ -105,7 +106,7 @@ pub struct MeanField {
 impl Default for MeanField {
     fn default() -> Self {
         Self {
-            steps: 5000,
+            steps: 20_000,
             learning_rate: 0.01,
             schedule: Schedule::Cosine { final_fraction: 1e-3 },
             clip_norm: None,

@@ -1,5 +1,6 @@
 //! Check mean-field fits against closed forms, their reports, and the faults that such fits are known for.
 
+use crate::modes::Valleys;
 use crate::posteriors::{Divergence, Normal, Regression};
 use ergodic_baselines::{
     Annealing, Estimator, FitError, FitObserver, Map, MeanField, MeanFieldFit, Progress, Start, mean_field, mean_field_observed,
@@ -168,6 +169,18 @@ fn annealing_ends_at_temperature_1_and_at_the_same_fit() {
     assert_eq!(fit.draws.report.chains[0].tuned["final_temperature"], 1.0);
 }
 
+#[test]
+fn a_failing_start_is_reported_and_takes_no_other_with_it() {
+    let settings = MeanField { starts: 6, steps: 500, ..quick() };
+    let fit = mean_field(&Valleys { fails_below: -0.1 }, &settings).unwrap();
+    let report = &fit.draws.report;
+    let failed = report.chains.iter().filter(|start| matches!(start.outcome, Outcome::Failed(_))).count();
+    assert!(failed > 0 && failed < 6 && report.warnings.len() == failed, "{failed} of 6: {:?}", report.warnings);
+    assert!(report.warnings[0].contains("nothing is known below") && fit.mean()[0] > 0.0);
+    let error = mean_field(&Valleys { fails_below: 9.0 }, &settings).unwrap_err();
+    assert!(matches!(error, FitError::Evaluation { .. }), "{error}");
+}
+
 /// Two normals of unequal weight, far apart: 0.25 at −6 and 0.75 at 6, both with sd 1.
 fn two_hills() -> impl Posterior {
     density(1, |x: &[f64], gradient: &mut [f64]| {
@@ -194,6 +207,31 @@ fn the_start_with_the_highest_bound_is_kept_whatever_the_threads() {
     // Each start costs what it costs alone.
     let alone = fit(1, 1).draws.report.chains[0].warmup_gradients;
     assert_eq!(one.draws.report.chains[0].warmup_gradients, alone);
+}
+
+/// Starts at the same place always.
+struct SameStart(Normal);
+
+impl Posterior for SameStart {
+    fn layout(&self) -> Layout {
+        self.0.layout()
+    }
+
+    fn evaluator(&self) -> Box<dyn ergodic_model::LogDensity + Send + '_> {
+        self.0.evaluator()
+    }
+
+    fn initial_position(&self, _: &mut ergodic_model::ChainRng, position: &mut [f64]) {
+        position.fill(0.5);
+    }
+}
+
+#[test]
+fn starts_at_the_same_place_have_noise_of_their_own() {
+    let model = SameStart(Normal::ill_conditioned(3));
+    let fit = mean_field(&model, &MeanField { start: Start::InitialPosition, starts: 2, steps: 200, ..quick() }).unwrap();
+    let bounds: Vec<f64> = fit.draws.report.chains.iter().map(|start| start.tuned["settled_elbo"]).collect();
+    assert_ne!(bounds[0], bounds[1]);
 }
 
 struct StopAt(usize);

@@ -131,6 +131,12 @@ pub(super) fn beside<DB: DrawingBackend>(
     panels.into_iter().map(|panel| panel.check(canvas)).collect()
 }
 
+/// Natural size of two square panels with a legend above and caveats below.
+pub(super) fn square_pair_size<'a>(caveats: impl ExactSizeIterator<Item = &'a str>) -> (u32, u32) {
+    let legend_rows = caveats.len().div_ceil(3) as u32 + 1;
+    (840, 410 + 17 * legend_rows + 15 * caveats.filter(|c| !c.is_empty()).count() as u32)
+}
+
 /// The caveats of several methods, a line each; one line without names if they all say the same.
 pub(super) fn caveat_lines<'a>(named: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let named: Vec<_> = named.collect();

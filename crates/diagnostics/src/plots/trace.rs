@@ -147,13 +147,22 @@ impl TraceRow {
             let height = RUG * (panel.bottom - panel.top);
             canvas.line(&[(x, panel.bottom), (x, panel.bottom - height)], Stroke::new(INK, 0.7).opacity(0.7))?;
         }
+        let font = Font::new(SMALL_SIZE - 1.0, SOFT_INK);
+        canvas.text(&self.density_note(), (panel.right, panel.top + 5.0), Anchor::Right, font)
+    }
+
+    /// What the density panel leaves out; empty if nothing.
+    fn density_note(&self) -> String {
         let outside: usize = self.densities.iter().map(|d| d.outside).sum();
+        let top = self.density_ranges().1.1;
+        let mut notes = Vec::new();
         if outside > 0 {
-            let font = Font::new(SMALL_SIZE - 1.0, SOFT_INK);
-            let text = format!("{} draws outside", count(outside));
-            canvas.text(&text, (panel.right, panel.top + 5.0), Anchor::Right, font)?;
+            notes.push(format!("{} draws outside", count(outside)));
         }
-        Ok(())
+        if self.densities.iter().any(|d| d.peak() > top) {
+            notes.push("peak cut".to_owned());
+        }
+        notes.join(", ")
     }
 
     fn paint_trace<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, panel: Panel, last: bool) -> Result<(), PlotError> {
@@ -295,6 +304,18 @@ mod tests {
             let plot = TracePlot::new(&[Quantity::new(format!("case {i}"), chains).unwrap()], &[]).unwrap();
             assert!(plot.svg(plot.size()).unwrap().contains(&format!("case {i}")));
         }
+    }
+
+    #[test]
+    fn a_peak_that_is_cut_is_said_to_be() {
+        let mut chains = Noise::new(4).chains(4, 400, 0.2);
+        let one = |chains: &[Vec<f64>]| {
+            let plot = TracePlot::new(&[Quantity::new("w", chains.to_vec()).unwrap()], &[]).unwrap();
+            plot.svg(plot.size()).unwrap()
+        };
+        assert!(!one(&chains).contains("peak cut"));
+        chains[0].iter_mut().for_each(|v| *v *= 0.01);
+        assert!(one(&chains).contains("peak cut"));
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl<'a> ArrayWriter<'a> {
 
     /// Puts the chunk on disk, filled up to its full size; a chunk that was there with fewer draws is replaced at once.
     fn write(&mut self, run: &Run, storage: &dyn Storage, chain: usize) -> Result<(), SinkError> {
-        if self.draws == self.draws_on_disk || self.variable.draw_bytes() == 0 {
+        if self.draws == self.draws_on_disk {
             return Ok(());
         }
         let filled = self.bytes.len();

@@ -5,7 +5,9 @@ use super::run::chunk_path;
 use super::storage::io_error;
 use super::variable::{Group, Variable, check_columns, decode};
 use super::zarr::element_bytes;
-use crate::{ChainDraws, ChainReport, Column, Draws, Layout, Outcome, Phase, RunReport, SinkError, Statistics, Transform};
+use crate::{
+    Block, ChainDraws, ChainReport, Column, Draws, Layout, Outcome, Phase, RunReport, SinkError, Statistics, Transform,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,14 +83,17 @@ fn read_root(path: &Path) -> Result<(Attributes, Vec<StoredArray>), SinkError> {
     Ok((attributes, arrays))
 }
 
-/// The arrays of unconstrained values, one a block.
-fn raw_arrays<'a>(layout: &Layout, arrays: &'a [StoredArray]) -> Vec<&'a StoredArray> {
-    let group_of = |transform| match transform {
-        Transform::Identity => Group::Posterior,
-        _ => Group::UnconstrainedPosterior,
+/// The arrays of unconstrained values, with the first coordinate of each.
+fn raw_arrays<'a>(layout: &Layout, arrays: &'a [StoredArray]) -> Vec<(usize, &'a StoredArray)> {
+    let raw_of = |block: &Block| {
+        let group = match block.transform {
+            Transform::Identity => Group::Posterior,
+            _ => Group::UnconstrainedPosterior,
+        };
+        let array = arrays.iter().find(|a| a.variable.group == group && a.variable.name == block.name)?;
+        Some((block.offset, array))
     };
-    let array_of = |name: &str, group| arrays.iter().find(|a| a.variable.group == group && a.variable.name == name);
-    layout.blocks().iter().filter_map(|block| array_of(&block.name, group_of(block.transform))).collect()
+    layout.blocks().iter().filter_map(raw_of).collect()
 }
 
 /// Says of each chain of a killed run how it ended.
@@ -122,7 +127,7 @@ impl ChainReader<'_> {
     ) -> Result<usize, SinkError> {
         let mut undamaged = draws;
         let mut damaged: Option<PathBuf> = None;
-        for array in arrays.filter(|array| array.chunk_bytes > 0) {
+        for array in arrays {
             for block in 0..undamaged.div_ceil(array.chunk_draws) {
                 let path = chunk_path(self.root, &array.variable, self.chain, block);
                 let size = match fs::metadata(&path) {
@@ -147,14 +152,14 @@ impl ChainReader<'_> {
         Ok(undamaged)
     }
 
-    fn read_positions(&self, layout: &Layout, raw: &[&StoredArray], draws: usize) -> Result<ChainDraws, SinkError> {
+    fn read_positions(&self, layout: &Layout, raw: &[(usize, &StoredArray)], draws: usize) -> Result<ChainDraws, SinkError> {
         let dim = layout.dim();
         if dim == 0 {
             return Ok(ChainDraws::new(0));
         }
         let mut positions = zeros(draws, dim)?;
-        for (block, array) in layout.blocks().iter().zip(raw) {
-            self.read_array(array, draws, &mut positions, dim, block.offset)?;
+        for &(offset, array) in raw {
+            self.read_array(array, draws, &mut positions, dim, offset)?;
         }
         Ok(ChainDraws::from_positions(dim, positions))
     }
@@ -189,9 +194,6 @@ impl ChainReader<'_> {
     ) -> Result<(), SinkError> {
         let kind = array.variable.kind();
         let values = array.variable.extents.iter().product::<usize>();
-        if values == 0 {
-            return Ok(());
-        }
         for (block, rows) in rows[..draws * width].chunks_mut(array.chunk_draws.saturating_mul(width)).enumerate() {
             let path = chunk_path(self.root, &array.variable, self.chain, block);
             let bytes = fs::read(&path).map_err(|error| io_error("read", &path, error))?;

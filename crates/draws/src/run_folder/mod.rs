@@ -21,14 +21,14 @@ use storage::{Disk, Storage, io_error};
 /// A sink that writes draws to a folder, which is a Zarr store (version 3) with ArviZ's groups.
 ///
 /// # Reading it from Python
-/// With ArviZ 1.0 or later (`pip install arviz zarr`), during the run, after it, or after it was killed:
+/// With ArviZ 1.0 or later, on Python 3.12 or later (`pip install arviz zarr`), during the run, after it, or after it was killed:
 /// ```python
 /// import arviz as az
 /// run = az.from_zarr("run.zarr")
 /// print(run.attrs["method"], run.attrs["caveat"], run.attrs["chain_outcomes"])
 /// print(az.summary(run))
 /// az.plot_trace_dist(run)
-/// run.to_netcdf("run.nc")
+/// run.to_netcdf("run.nc")  # for other programs; needs h5netcdf and h5py
 /// ```
 /// ArviZ needs chains of one length. It sees the leading chains that have draws, each cut to the shortest of them; [`load`](Self::load)
 /// reads every chain in full.
@@ -189,5 +189,7 @@ impl Sink for RunFolder {
     }
 }
 
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ pub(super) struct Cutting {
 impl Cutting {
     /// Draws in a chunk of `variable`.
     fn chunk_draws(&self, variable: &Variable) -> usize {
-        (self.chunk_bytes / variable.draw_bytes().max(1)).clamp(1, self.block_draws)
+        (self.chunk_bytes / variable.draw_bytes()).clamp(1, self.block_draws)
     }
 }
 
@@ -188,7 +188,7 @@ impl Run {
         create_folder(storage, &folder.join("draw"))?;
         for (name, extent) in self.fixed_coordinates(group) {
             create_folder(storage, &folder.join(&name))?;
-            replace(storage, &folder.join(&name).join("c.0"), &coordinate_chunk(0, extent.max(1)), Durability::Buffered)?;
+            replace(storage, &folder.join(&name).join("c.0"), &coordinate_chunk(0, extent), Durability::Buffered)?;
         }
         // Names that differ in case alone are one folder on some systems, which this call finds.
         self.variables

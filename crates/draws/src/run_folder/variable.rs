@@ -56,12 +56,12 @@ pub(super) struct Variable {
 impl Variable {
     /// All arrays that a run with this layout and these statistics has.
     ///
-    /// Blocks with a transform are stored twice: as people read them, and as the sampler moved, so that loading is exact.
+    /// Blocks with a transform are stored twice: as people read them, and as the sampler moved, so that loading is exact. Blocks without
+    /// coordinates are not stored; plots of an array without values fail.
     pub(super) fn all(layout: &Layout, columns: &[Column]) -> Vec<Self> {
-        let blocks = layout.blocks();
-        let posterior = blocks.iter().map(|block| Self::of_block(Group::Posterior, block, block.transform));
+        let blocks = layout.blocks().iter().filter(|block| block.len() > 0);
+        let posterior = blocks.clone().map(|block| Self::of_block(Group::Posterior, block, block.transform));
         let unconstrained = blocks
-            .iter()
             .filter(|block| block.transform != Transform::Identity)
             .map(|block| Self::of_block(Group::UnconstrainedPosterior, block, Transform::Identity));
         let statistics = [Group::SampleStats, Group::WarmupSampleStats]
@@ -94,7 +94,8 @@ impl Variable {
 
     /// Bytes of one draw's value.
     pub(super) fn draw_bytes(&self) -> usize {
-        self.extents.iter().product::<usize>() * element_bytes(self.kind())
+        // A shape that a damaged file claims may be beyond counting in bytes.
+        self.extents.iter().product::<usize>().saturating_mul(element_bytes(self.kind()))
     }
 
     /// Names of all axes.
@@ -108,8 +109,7 @@ impl Variable {
         ArrayMetadata {
             kind: self.kind(),
             shape: [chains, draws].into_iter().chain(self.extents.iter().copied()).collect(),
-            // A chunk has no empty axis, even where the array has one.
-            chunk: [1, block_draws].into_iter().chain(self.extents.iter().map(|&extent| extent.max(1))).collect(),
+            chunk: [1, block_draws].into_iter().chain(self.extents.iter().copied()).collect(),
             axes: self.axes(),
             attributes: self.attributes.clone(),
         }

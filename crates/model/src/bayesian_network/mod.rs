@@ -215,6 +215,12 @@ impl BayesianNetwork {
         &self.network
     }
 
+    /// The likelihood.
+    #[must_use]
+    pub fn likelihood(&self) -> &dyn Likelihood {
+        self.likelihood.as_ref()
+    }
+
     /// How the model standardises.
     #[must_use]
     pub fn standardization(&self) -> &Standardization {

@@ -47,7 +47,7 @@ impl<E: Real> PackedRows<E> {
     }
 
     /// The panels from row `first` on, which must start a panel.
-    pub(crate) fn from_row(&self, first: usize) -> &[E] {
+    pub(crate) fn panels_from(&self, first: usize) -> &[E] {
         debug_assert_eq!(first % panel_rows::<E>(), 0);
         &self.values.as_slice()[first * self.width..padded_rows::<E>(self.rows) * self.width]
     }
@@ -93,7 +93,7 @@ mod tests {
             for (i, value) in values.iter().enumerate() {
                 assert_eq!(packed.get(i / width, i % width), *value);
             }
-            let mut sorted = packed.from_row(0).to_vec();
+            let mut sorted = packed.panels_from(0).to_vec();
             sorted.sort_by(f64::total_cmp);
             sorted.dedup();
             assert_eq!(sorted, values, "padding repeats rows and adds no value");

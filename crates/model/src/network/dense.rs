@@ -5,6 +5,13 @@
 
 use super::block::panel_rows;
 use crate::simd::{Lanes, Real};
+use std::ops::Range;
+
+/// Inputs that a forward tile sums over at once: a chunk of a panel of 32 kB.
+const FORWARD_INPUTS: usize = 128;
+
+/// Bytes of a block's inputs that stay in the first-level cache while all rows of a weight gradient pass over them.
+const GRADIENT_BYTES: usize = 32 << 10;
 
 /// One layer's weights, row-major `[out][in]`, with its biases.
 #[derive(Clone, Copy)]
@@ -33,17 +40,24 @@ fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
 /// Writes W·x + b of one panel: `input` is `[in][vectors]`, `output` `[out][vectors]`.
 #[inline(always)]
 pub(crate) fn forward<L: Lanes>(l: L, layer: Dense<'_, L::E>, input: &[L::V], output: &mut [L::V], vectors: usize) {
-    let mut column = 0;
-    while column < vectors {
-        let left = vectors - column;
-        let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
-        match step {
-            4 if L::MANY_REGISTERS => forward_columns::<L, 4>(l, layer, input, output, vectors, column),
-            3 if L::MANY_REGISTERS => forward_columns::<L, 3>(l, layer, input, output, vectors, column),
-            2 => forward_columns::<L, 2>(l, layer, input, output, vectors, column),
-            _ => forward_columns::<L, 1>(l, layer, input, output, vectors, column),
+    // Many inputs go in chunks that stay in the first-level cache; the sums wait in `output`.
+    let (count, larger, size) = tiles(layer.inputs, FORWARD_INPUTS);
+    let mut first = 0;
+    for chunk in 0..count {
+        let inputs = first..first + size + usize::from(chunk < larger);
+        first = inputs.end;
+        let mut column = 0;
+        while column < vectors {
+            let left = vectors - column;
+            let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
+            match step {
+                4 if L::MANY_REGISTERS => forward_columns::<L, 4>(l, layer, input, output, vectors, column, inputs.clone()),
+                3 if L::MANY_REGISTERS => forward_columns::<L, 3>(l, layer, input, output, vectors, column, inputs.clone()),
+                2 => forward_columns::<L, 2>(l, layer, input, output, vectors, column, inputs.clone()),
+                _ => forward_columns::<L, 1>(l, layer, input, output, vectors, column, inputs.clone()),
+            }
+            column += step;
         }
-        column += step;
     }
 }
 
@@ -55,23 +69,25 @@ fn forward_columns<L: Lanes, const N: usize>(
     output: &mut [L::V],
     vectors: usize,
     column: usize,
+    inputs: Range<usize>,
 ) {
     let (count, larger, size) = tiles(layer.outputs, 5);
     let mut row = 0;
     for tile in 0..count {
         let rows = size + usize::from(tile < larger);
         match rows {
-            5 => forward_tile::<L, 5, N>(l, layer, input, output, vectors, row, column),
-            4 => forward_tile::<L, 4, N>(l, layer, input, output, vectors, row, column),
-            3 => forward_tile::<L, 3, N>(l, layer, input, output, vectors, row, column),
-            2 => forward_tile::<L, 2, N>(l, layer, input, output, vectors, row, column),
-            _ => forward_tile::<L, 1, N>(l, layer, input, output, vectors, row, column),
+            5 => forward_tile::<L, 5, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            4 => forward_tile::<L, 4, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            3 => forward_tile::<L, 3, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            2 => forward_tile::<L, 2, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            _ => forward_tile::<L, 1, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
         }
         row += rows;
     }
 }
 
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the panel's parts stay apart so that they stay in registers")]
 fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     l: L,
     layer: Dense<'_, L::E>,
@@ -80,17 +96,26 @@ fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     vectors: usize,
     row: usize,
     column: usize,
+    inputs: Range<usize>,
 ) {
-    let inputs = layer.inputs;
     let mut sums = [[l.splat(L::E::ZERO); N]; M];
-    let biases = &layer.biases[row..row + M];
-    let mut weights: [&[L::E]; M] = [&[]; M];
-    for m in 0..M {
-        sums[m] = [l.splat(biases[m]); N];
-        weights[m] = &layer.weights[(row + m) * inputs..][..inputs];
+    if inputs.start == 0 {
+        let biases = &layer.biases[row..row + M];
+        for m in 0..M {
+            sums[m] = [l.splat(biases[m]); N];
+        }
+    } else {
+        for m in 0..M {
+            let from = &output[(row + m) * vectors + column..][..N];
+            sums[m].copy_from_slice(from);
+        }
     }
-    for i in 0..inputs {
-        let x: &[L::V] = &input[i * vectors + column..][..N];
+    let mut weights: [&[L::E]; M] = [&[]; M];
+    for (m, weights) in weights.iter_mut().enumerate() {
+        *weights = &layer.weights[(row + m) * layer.inputs + inputs.start..][..inputs.len()];
+    }
+    for i in 0..inputs.len() {
+        let x: &[L::V] = &input[(inputs.start + i) * vectors + column..][..N];
         for m in 0..M {
             let weight = l.splat(weights[m][i]);
             for n in 0..N {
@@ -100,9 +125,7 @@ fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     }
     for m in 0..M {
         let to = &mut output[(row + m) * vectors + column..][..N];
-        for n in 0..N {
-            to[n] = sums[m][n];
-        }
+        to.copy_from_slice(&sums[m]);
     }
 }
 
@@ -213,6 +236,7 @@ pub(crate) struct Panels {
 
 /// Adds to the gradients of weights (`[out][in]`) and biases the sums over a block of delta·inputᵀ and of delta.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the block's parts stay apart so that they stay in registers")]
 pub(crate) fn add_weight_gradient<L: Lanes>(
     l: L,
     panels: Panels,
@@ -226,18 +250,28 @@ pub(crate) fn add_weight_gradient<L: Lanes>(
     let largest = if L::MANY_REGISTERS { 5 } else { 3 };
     let (count, larger, size) = tiles(outputs, largest);
     let sides = Sides { panels, delta, outputs, input, inputs };
-    bias_sums(l, sides, biases);
-    let mut row = 0;
-    for tile in 0..count {
-        let rows = size + usize::from(tile < larger);
-        match rows {
-            5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, weights),
-            4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, weights),
-            3 => gradient_rows::<L, 3>(l, sides, row, weights),
-            2 => gradient_rows::<L, 2>(l, sides, row, weights),
-            _ => gradient_rows::<L, 1>(l, sides, row, weights),
+    let vectors = panels.full * full_vectors::<L>() + panels.last_vectors;
+    let chunk = (GRADIENT_BYTES / (vectors * size_of::<L::V>()).max(1) / 4 * 4).max(4);
+    let mut first = 0;
+    while first < inputs {
+        let features = first..inputs.min(first + chunk);
+        first = features.end;
+        let mut row = 0;
+        for tile in 0..count {
+            let rows = size + usize::from(tile < larger);
+            if features.start == 0 {
+                // Just before the tiles read the same deltas.
+                add_biases(l, sides, row, &mut biases[row..row + rows]);
+            }
+            match rows {
+                5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, features.clone(), weights),
+                4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, features.clone(), weights),
+                3 => gradient_rows::<L, 3>(l, sides, row, features.clone(), weights),
+                2 => gradient_rows::<L, 2>(l, sides, row, features.clone(), weights),
+                _ => gradient_rows::<L, 1>(l, sides, row, features.clone(), weights),
+            }
+            row += rows;
         }
-        row += rows;
     }
 }
 
@@ -252,10 +286,16 @@ struct Sides<'a, V> {
 }
 
 #[inline(always)]
-fn gradient_rows<L: Lanes, const M: usize>(l: L, sides: Sides<'_, L::V>, row: usize, weights: &mut [f64]) {
+fn gradient_rows<L: Lanes, const M: usize>(
+    l: L,
+    sides: Sides<'_, L::V>,
+    row: usize,
+    features: Range<usize>,
+    weights: &mut [f64],
+) {
     let largest = if L::MANY_REGISTERS { 4 } else { 3 };
-    let (count, larger, size) = tiles(sides.inputs, largest);
-    let mut feature = 0;
+    let (count, larger, size) = tiles(features.len(), largest);
+    let mut feature = features.start;
     for tile in 0..count {
         let features = size + usize::from(tile < larger);
         match features {
@@ -292,8 +332,11 @@ fn gradient_tile<L: Lanes, const M: usize, const N: usize>(
     }
     for m in 0..M {
         let to = &mut weights[(row + m) * inputs + feature..][..N];
+        let mut four = [l.splat(L::E::ZERO); 4];
+        four[..N].copy_from_slice(&sums[m]);
+        let four = l.sum_four(four);
         for n in 0..N {
-            to[n] += l.sum(sums[m][n]).to_f64();
+            to[n] += four[n].to_f64();
         }
     }
 }
@@ -329,22 +372,27 @@ fn add_products<L: Lanes, const M: usize, const N: usize>(
     }
 }
 
-/// Adds the sum of each delta over the block.
+/// Adds the sums of deltas over the block, from row `first` on.
 #[inline(always)]
-fn bias_sums<L: Lanes>(l: L, sides: Sides<'_, L::V>, biases: &mut [f64]) {
+fn add_biases<L: Lanes>(l: L, sides: Sides<'_, L::V>, first: usize, biases: &mut [f64]) {
     let full = full_vectors::<L>();
     let Sides { panels, delta, outputs, .. } = sides;
     let (whole, last) = delta.split_at(panels.full * full * outputs);
     for (row, bias) in biases.iter_mut().enumerate() {
-        let mut sum = l.splat(L::E::ZERO);
+        let row = first + row;
+        // Four sums, so that no addition waits for the one before.
+        let mut sums = [l.splat(L::E::ZERO); 4];
         for panel in 0..panels.full {
-            for value in &whole[(panel * outputs + row) * full..][..full] {
-                sum = l.add(sum, *value);
+            let (fours, _) = whole[(panel * outputs + row) * full..][..full].as_chunks::<4>();
+            for four in fours {
+                for n in 0..4 {
+                    sums[n] = l.add(sums[n], four[n]);
+                }
             }
         }
-        for value in &last[row * panels.last_vectors..][..panels.last_vectors] {
-            sum = l.add(sum, *value);
+        for (n, value) in last[row * panels.last_vectors..][..panels.last_vectors].iter().enumerate() {
+            sums[n % 4] = l.add(sums[n % 4], *value);
         }
-        *bias += l.sum(sum).to_f64();
+        *bias += l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3]))).to_f64();
     }
 }

@@ -13,7 +13,7 @@ use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
 
-/// Bytes of activations, deltas and inputs that a block may take of the second-level cache.
+/// Bytes of activations and deltas that a block may take of the second-level cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// One dense layer and where its weights stand in the flat position: `[out][in]`, then biases `[out]`.
@@ -86,8 +86,8 @@ impl FusedNetwork {
     /// Panels of a block.
     fn panels_per_block<E>(&self) -> usize {
         let widths: usize = self.layers.iter().map(|layer| 2 * layer.outputs).sum();
-        let panel = (self.num_inputs() + widths) * panel_rows::<E>() * size_of::<E>();
-        (BLOCK_BYTES / panel).clamp(2, 16)
+        let panel = widths * panel_rows::<E>() * size_of::<E>();
+        (BLOCK_BYTES / panel).clamp(4, 16)
     }
 }
 
@@ -285,11 +285,11 @@ impl<E: Real> WithSimd for Pass<'_, E> {
         while first < total {
             let rows = block.min(total - first);
             let (inputs, targets) = match &mut self.rows {
-                Rows::All { inputs, targets } => (inputs.from_row(first), targets.from_row(first)),
+                Rows::All { inputs, targets } => (inputs.panels_from(first), targets.panels_from(first)),
                 Rows::Some { rows: all, data, gathered } => {
                     gathered.inputs.gather(&data.inputs, &all[first..first + rows]);
                     gathered.targets.gather(&data.targets, &all[first..first + rows]);
-                    (gathered.inputs.from_row(0), gathered.targets.from_row(0))
+                    (gathered.inputs.panels_from(0), gathered.targets.panels_from(0))
                 }
             };
             add_block(l, self.layers, self.position, inputs, targets, rows, &mut self.buffers, &mut self.sum, self.gradient);
@@ -422,7 +422,7 @@ impl<E: Real> WithSimd for Forward<'_, E> {
             let rows = (self.inputs.rows() - first).min(panel);
             let stride = padded_rows::<E>(rows);
             let vectors = stride / <E::Lanes<S> as Lanes>::WIDTH;
-            let input = <E::Lanes<S> as Lanes>::vectors(&self.inputs.from_row(first)[..stride * width]);
+            let input = <E::Lanes<S> as Lanes>::vectors(&self.inputs.panels_from(first)[..stride * width]);
             forward_panel(l, self.layers, self.position, input, &mut self.buffers, 0, vectors);
             let from = self.buffers.deltas[top].as_slice();
             for row in 0..rows {

@@ -4,6 +4,8 @@ use super::{FusedData, FusedGradient, FusedNetwork, Nonlinearity, PackedRows};
 use crate::likelihood_block::BlockLikelihood;
 use crate::simd::Real;
 use crate::simd::elementary_tests::instruction_sets;
+use crate::{ChainRng, Likelihood, LikelihoodParameter};
+use ergodic_draws::{PredictionKind, Transform};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -401,5 +403,71 @@ fn outputs_are_the_networks() {
         let squares: f64 = outputs.iter().zip(&case.targets).map(|(f, y)| (y - f) * (y - f)).sum();
         let value = -0.5 * squares - 154.0 * 0.5 * (2.0 * std::f64::consts::PI).ln();
         assert!((value - case.plain().value).abs() < 1e-9 * value.abs());
+    }
+}
+
+/// A likelihood as a user writes it: normal around each output, the logarithm of the noise learned.
+#[derive(Debug)]
+struct UserNormal;
+
+impl Likelihood for UserNormal {
+    fn name(&self) -> &'static str {
+        "normal"
+    }
+    fn kind(&self) -> PredictionKind {
+        PredictionKind::Regression
+    }
+    fn num_outputs(&self) -> usize {
+        2
+    }
+    fn num_targets(&self) -> usize {
+        2
+    }
+    fn num_means(&self) -> usize {
+        2
+    }
+    fn parameters(&self) -> Vec<LikelihoodParameter> {
+        vec![LikelihoodParameter { name: "noise", transform: Transform::EXP, prior_mean: 0.0, prior_sd: 1.0 }]
+    }
+    fn check_targets(&self, _targets: &[f64]) -> Result<(), String> {
+        Ok(())
+    }
+    fn gradient(&self, outputs: &[f64], targets: &[f64], parameters: &[f64], d: &mut [f64], d_parameters: &mut [f64]) -> f64 {
+        let log_sd = parameters[0];
+        let mut value = 0.0;
+        for i in 0..2 {
+            let scaled = (targets[i] - outputs[i]) * (-log_sd).exp();
+            d[i] = scaled * (-log_sd).exp();
+            d_parameters[0] += scaled * scaled - 1.0;
+            value += -0.5 * scaled * scaled - log_sd - 0.5 * (2.0 * std::f64::consts::PI).ln();
+        }
+        value
+    }
+    fn curvature(&self, _outputs: &[f64], parameters: &[f64], matrix: &mut [f64]) {
+        matrix.copy_from_slice(&[(-2.0 * parameters[0]).exp(), 0.0, 0.0, (-2.0 * parameters[0]).exp()]);
+    }
+    fn mean(&self, outputs: &[f64], _parameters: &[f64], mean: &mut [f64]) {
+        mean.copy_from_slice(outputs);
+    }
+    fn variance(&self, _outputs: &[f64], parameters: &[f64], variance: &mut [f64]) {
+        variance.fill((2.0 * parameters[0]).exp());
+    }
+    fn entropy(&self, _outputs: &[f64], parameters: &[f64]) -> f64 {
+        (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + 2.0 * parameters[0]
+    }
+    fn simulate(&self, outputs: &[f64], _parameters: &[f64], _rng: &mut ChainRng, targets: &mut [f64]) {
+        targets.copy_from_slice(outputs);
+    }
+}
+
+#[test]
+fn a_users_likelihood_gives_what_the_fast_path_gives() {
+    for rows in [1, 45, 64, 131] {
+        let case = Case::new(&[4, 9, 2], &[Nonlinearity::Tanh], BlockLikelihood::GaussianLearnedNoise, rows, 3);
+        let by_row = Case { likelihood: BlockLikelihood::RowWise(Arc::new(UserNormal)), ..case.clone() };
+        for arch in instruction_sets() {
+            agree(&by_row.fused::<f64>(arch), &case.fused::<f64>(arch), 1e-12);
+            agree(&by_row.fused::<f32>(arch), &case.fused::<f32>(arch), 1e-5);
+        }
     }
 }

@@ -197,7 +197,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
         let LocalNetwork { layers, buffers, inputs, squared_inputs, .. } = &*self.network;
         for (i, layer) in layers.iter().enumerate() {
             let (values, squares) = match i.checked_sub(1) {
-                None => (inputs.from_row(first_row), squared_inputs.from_row(first_row)),
+                None => (inputs.panels_from(first_row), squared_inputs.panels_from(first_row)),
                 Some(below) => (buffers[below].values.as_slice(), buffers[below].squares.as_slice()),
             };
             let sides = [(buffers[i].deltas.as_slice(), values), (buffers[i].variances.as_slice(), squares)];
@@ -220,7 +220,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
             let (below, here) = buffers.split_at_mut(i);
             let Buffers { values, slopes, squares, variances, .. } = &mut here[0];
             let (input, squared_input) = match below.last() {
-                None => (inputs.from_row(first_row), squared_inputs.from_row(first_row)),
+                None => (inputs.panels_from(first_row), squared_inputs.panels_from(first_row)),
                 Some(below) => (below.values.as_slice(), below.squares.as_slice()),
             };
             let values = place.of_mut(L::vectors_mut(values.as_mut_slice()), layer.outputs);

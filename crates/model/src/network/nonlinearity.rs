@@ -58,8 +58,12 @@ impl Nonlinearity {
         match self {
             Self::Identity => {}
             Self::Tanh => {
-                for value in values {
-                    *value = tanh(l, *value);
+                let (fours, rest) = values.as_chunks_mut::<4>();
+                for four in fours {
+                    *four = tanh(l, *four);
+                }
+                for value in rest {
+                    [*value] = tanh(l, [*value]);
                 }
             }
             Self::Sigmoid => {

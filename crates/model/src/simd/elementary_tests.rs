@@ -34,7 +34,7 @@ impl<E: Real> WithSimd for Map<'_, E> {
         for value in <E::Lanes<S> as Lanes>::vectors_mut(self.values) {
             *value = match self.function {
                 Exp => exp(l, *value),
-                Tanh => tanh(l, *value),
+                Tanh => tanh(l, [*value])[0],
                 Sigmoid => sigmoid(l, *value),
                 Softplus => softplus_and_slope(l, *value).0,
                 SoftplusSlope => softplus_and_slope(l, *value).1,

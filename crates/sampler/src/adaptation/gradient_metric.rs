@@ -1,4 +1,4 @@
-//! Learn a diagonal metric from draws and gradients: the one whose normal fits the posterior's scores best (Seyboldt et al. 2026).
+//! Learn a diagonal metric from draws and gradients: the one whose normal fits the posterior's scores best (arXiv 2603.18845).
 //!
 //! Minimising the Fisher divergence between the posterior and a normal with diagonal variance gives σᵢ² = √(Var xᵢ / Var gᵢ), with g the
 //! gradient of the log density. Gradients are there anyway, and ten draws suffice for a useful metric, also in thousands of dimensions.
@@ -15,7 +15,7 @@ const PRIOR_WEIGHT: f64 = 2.0;
 /// Draws before the estimate replaces the initial metric.
 const MIN_DRAWS: usize = 3;
 
-/// Settings of the gradient-based warm-up; defaults are those of nutpie, which found them on posteriordb.
+/// Settings of the gradient-based warm-up; defaults are those of nutpie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GradientBased {
@@ -146,7 +146,7 @@ impl GradientMetric {
         let early = iteration < self.early_end;
         let window = if early { self.early_window } else { self.window };
         // A new estimator must be able to fill its window before the metric stands still.
-        if self.next.count() >= window && iteration + 1 + window <= self.final_begin {
+        if self.next.count() >= window && window <= self.final_begin - (iteration + 1) {
             std::mem::swap(&mut self.used, &mut self.next);
             self.next.reset();
             if !early {

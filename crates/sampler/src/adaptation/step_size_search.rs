@@ -57,3 +57,43 @@ pub fn find_step_size<K: HamiltonianKernel>(
     };
     Err(ChainError::NoStepSize { problem })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildContext, Counted, Kernel, Method, Nuts, NutsKernel, Warmup};
+    use ergodic_model::{Purpose, density, stream};
+
+    /// Searches from `first` on a normal of the given scale, with gradients multiplied by `factor` away from the start.
+    fn search(scale: f64, first: f64, factor: f64) -> (Result<f64, ChainError>, u64) {
+        let start = scale;
+        let mut normal = Counted::new(density(1, move |x: &[f64], gradient: &mut [f64]| {
+            let factor = if x[0] == start { 1.0 } else { factor };
+            gradient[0] = -x[0] / (scale * scale) * factor;
+            -0.5 * (x[0] / scale).powi(2)
+        }));
+        let settings = Nuts { adaptation: Warmup::Fixed { step_size: first }, ..Nuts::default() };
+        let (mut kernel, _): (NutsKernel, _) = settings.build(&BuildContext { dim: 1, warmup: 0, prior_scales: &[1.0] });
+        let state = kernel.init(&mut normal, &[start]).unwrap();
+        let found = find_step_size(&mut kernel, &mut normal, &state, &mut stream(1, 0, Purpose::Test));
+        (found.map(|()| kernel.step_size()), normal.evaluations())
+    }
+
+    #[test]
+    fn the_step_size_has_the_scale_of_the_density() {
+        for scale in [1e-8, 1e-3, 1.0, 1e5] {
+            for first in [1e-6, 0.1, 1e3] {
+                let (found, _) = search(scale, first, 1.0);
+                let relative = found.unwrap() / scale;
+                assert!((0.05..20.0).contains(&relative), "{relative} at scale {scale} from {first}");
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_that_are_not_numbers_end_the_search_with_an_error() {
+        let (found, evaluations) = search(1.0, 0.1, f64::NAN);
+        assert!(found.unwrap_err().to_string().contains("still rejected"));
+        assert!(evaluations <= MAX_CHANGES as u64 + 2, "{evaluations}");
+    }
+}

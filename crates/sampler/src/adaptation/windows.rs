@@ -19,7 +19,7 @@ pub fn window_ends(warmup: usize, settings: &Windowed) -> (Range<usize>, Vec<usi
         return (0..0, Vec::new());
     }
     let Windowed { initial_buffer, base_window, final_buffer, .. } = *settings;
-    if initial_buffer + base_window + final_buffer > warmup {
+    if initial_buffer.saturating_add(base_window).saturating_add(final_buffer) > warmup {
         let (start, last) = (warmup * 15 / 100, warmup * 10 / 100);
         return (start..warmup - last, vec![warmup - last]);
     }
@@ -57,6 +57,8 @@ mod tests {
 
     #[test]
     fn windows_cover_the_slow_phase_for_every_length() {
+        let huge = Windowed { initial_buffer: usize::MAX, base_window: usize::MAX, ..Windowed::default() };
+        assert_eq!(window_ends(100, &huge), (15..90, vec![90]));
         for warmup in 20..3000 {
             let (range, ends) = window_ends(warmup, &Windowed::default());
             assert!(ends.windows(2).all(|pair| pair[0] < pair[1]));

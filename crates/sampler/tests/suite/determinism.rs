@@ -148,10 +148,13 @@ fn a_run_stopped_by_its_flag_goes_on() {
     assert_eq!(joined, whole);
 }
 
+/// Number and position of each draw of a chain, as bits.
+type Kept = Vec<(usize, Vec<u64>)>;
+
 /// Keeps draws of the sampling phase, and fails once at a given one.
 struct Fragile {
     fail_at: Option<(usize, usize)>,
-    kept: Mutex<Vec<Vec<(usize, Vec<u64>)>>>,
+    kept: Mutex<Vec<Kept>>,
     finished: AtomicUsize,
 }
 

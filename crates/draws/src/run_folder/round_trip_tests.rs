@@ -1,8 +1,9 @@
-//! Write any draws to a run folder and load the same bits.
+//! Check that any draws written to a run folder are loaded with the same bits.
 
-use ergodic_draws::{
-    Block, ChainDraws, ChainReport, Column, DrawRef, Draws, Field, Layout, Memory, Origin, Outcome, Phase, Role, RunFolder,
-    RunReport, Schema, Sink, Statistics, Tee, Transform,
+use super::tests::Unsynced;
+use super::*;
+use crate::{
+    Block, ChainDraws, ChainReport, Column, Draws, Field, Layout, Memory, Origin, Outcome, Role, Statistics, Tee, Transform,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -149,44 +150,51 @@ fn replay(draws: &Draws, sink: &impl Sink) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_written_is_loaded(draws in draws(), block_draws in 1..14_usize) {
         let place = tempfile::tempdir()?;
         let (whole, blocks) = (place.path().join("new/whole.zarr"), place.path().join("blocks.zarr"));
-        RunFolder::write(&whole, &draws)?;
+        RunFolder::create_in(&whole, Arc::new(Unsynced))?.write_draws(&draws)?;
         let loaded = RunFolder::load(&whole)?;
         prop_assert_eq!(bits(&loaded), bits(&draws));
 
-        let folder = RunFolder::create(&blocks)?.block_draws(block_draws.try_into()?);
+        let folder = RunFolder::create_in(&blocks, Arc::new(Unsynced))?.block_draws(block_draws.try_into()?);
         let sink = Tee::new(&folder, Memory::new().keep_warmup_statistics());
         replay(&draws, &sink);
         prop_assert_eq!(bits(&RunFolder::load(&blocks)?), bits(&draws));
         let (_, memory) = sink.into_inner();
         prop_assert_eq!(bits(&memory.into_draws(draws.report.clone())), bits(&draws));
     }
+}
 
-    #[test]
-    fn no_damage_to_the_metadata_makes_loading_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), length in 0..8_usize) {
-        let place = tempfile::tempdir()?;
-        let root = place.path().join("run.zarr");
-        let mut chain = ChainDraws::from_positions(3, (0..30).map(f64::from).collect());
-        chain.statistics = Statistics::new(vec![Column::from(&Field::flag("diverging"))]);
-        (0..10).for_each(|_| chain.statistics.push(&[1.0]));
-        let layout = Layout::new(vec![Block::new("w", &[2]), Block::new("tau", &[]).with_transform(Transform::EXP)])?;
-        RunFolder::write(&root, &Draws::new(layout, Origin::Mcmc, vec![chain], RunReport::new("nuts", 1)))?;
-        let file = root.join("zarr.json");
-        let mut text = std::fs::read(&file)?;
+#[test]
+fn no_damage_to_the_metadata_makes_loading_panic() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("run.zarr");
+    let mut chain = ChainDraws::from_positions(3, (0..30).map(f64::from).collect());
+    chain.statistics = Statistics::new(vec![Column::from(&Field::flag("diverging"))]);
+    (0..10).for_each(|_| chain.statistics.push(&[1.0]));
+    let layout = Layout::new(vec![Block::new("w", &[2]), Block::new("tau", &[]).with_transform(Transform::EXP)]).unwrap();
+    RunFolder::write(&root, &Draws::new(layout, Origin::Mcmc, vec![chain], RunReport::new("nuts", 1))).unwrap();
+    let file = root.join("zarr.json");
+    let text = fs::read(&file).unwrap();
+    let damage = (any::<prop::sample::Index>(), any::<u8>(), 0..8_usize);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let load_damaged = |(at, byte, length): (prop::sample::Index, u8, usize)| {
+        let mut text = text.clone();
         let at = at.index(text.len());
         let end = (at + length).min(text.len());
         text.splice(at..end, std::iter::repeat_n(byte, length));
-        std::fs::write(&file, text)?;
+        fs::write(&file, text)?;
         // Either the damage is found, or it hit what loading does not need; then no draw that was not written appears.
         if let Ok(draws) = RunFolder::load(&root) {
             prop_assert!(draws.positions().flatten().all(|value| value.fract() == 0.0 && (0.0..30.0).contains(value)));
         }
-    }
+        Ok(())
+    };
+    runner.run(&damage, load_damaged).unwrap();
 }
 
 #[test]
