@@ -133,8 +133,7 @@ pub fn find(name: &str) -> Result<&'static MethodRow, MethodError> {
 }
 
 fn markov<M: Method>(request: &Request<'_>, method: M) -> Result<Draws, MethodError> {
-    let mut sampler =
-        Sampler::new(request.posterior, method, request.run.clone()).observer(request.observer).stop(request.stop);
+    let mut sampler = Sampler::new(request.posterior, method, request.run).observer(request.observer).stop(request.stop);
     if let Some(sink) = request.sink {
         sampler = sampler.sink(sink);
     }

@@ -25,16 +25,6 @@ pub(crate) enum BlockLikelihood {
 }
 
 impl BlockLikelihood {
-    /// Number of coordinates that the likelihood adds.
-    #[cfg(test)]
-    pub(crate) fn num_parameters(&self) -> usize {
-        match self {
-            Self::GaussianLearnedNoise => 1,
-            Self::RowWise(likelihood) => likelihood.parameters().len(),
-            _ => 0,
-        }
-    }
-
     /// Number of values of one row's target, given the number of outputs.
     pub(crate) fn num_targets(&self, outputs: usize) -> usize {
         match self {

@@ -116,8 +116,8 @@ impl Case {
                 let mut slope = Vec::new();
                 for h in 0..pair[1] {
                     let mut sum = self.weights[offset + pair[0] * pair[1] + h];
-                    for i in 0..pair[0] {
-                        sum += self.weights[offset + h * pair[0] + i] * below[i];
+                    for (i, x) in below.iter().enumerate() {
+                        sum += self.weights[offset + h * pair[0] + i] * x;
                     }
                     let nonlinearity = self.nonlinearities.get(layer).copied().unwrap_or(Nonlinearity::Identity);
                     value.push(nonlinear(nonlinearity, sum));
@@ -135,10 +135,10 @@ impl Case {
             for layer in (0..top).rev() {
                 let (inputs, outputs) = (self.widths[layer], self.widths[layer + 1]);
                 offset -= inputs * outputs + outputs;
-                for h in 0..outputs {
-                    outcome.weights[offset + inputs * outputs + h] += delta[h];
-                    for i in 0..inputs {
-                        outcome.weights[offset + h * inputs + i] += delta[h] * values[layer][i];
+                for (h, delta) in delta.iter().enumerate() {
+                    outcome.weights[offset + inputs * outputs + h] += delta;
+                    for (i, x) in values[layer].iter().enumerate() {
+                        outcome.weights[offset + h * inputs + i] += delta * x;
                     }
                 }
                 if layer > 0 {

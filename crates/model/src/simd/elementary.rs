@@ -163,7 +163,7 @@ pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
 pub(crate) fn tanh<L: Lanes, const N: usize>(l: L, x: [L::V; N]) -> [L::V; N] {
     let (zero, one, two) = (l.splat(L::E::ZERO), l.splat(L::E::ONE), l.splat(L::E::from_f64(2.0)));
     let (limit, round) = (l.splat(L::E::TANH_LIMIT), l.splat(L::E::ROUND));
-    let (mut rounded, mut r, mut tail) = ([zero; N], [zero; N], [zero; N]);
+    let (mut rounded, mut r) = ([zero; N], [zero; N]);
     for n in 0..N {
         let doubled = l.mul(l.at_most(l.abs(x[n]), limit), l.splat(L::E::from_f64(-2.0)));
         rounded[n] = l.fma(doubled, l.splat(L::E::LOG2_E), round);
@@ -172,7 +172,7 @@ pub(crate) fn tanh<L: Lanes, const N: usize>(l: L, x: [L::V; N]) -> [L::V; N] {
         r[n] = l.negative_fma(k, l.splat(L::E::LN2_LOW), r[n]);
     }
     let mut degree = L::E::EXPM1.len() - 1;
-    tail = [l.splat(L::E::EXPM1[degree]); N];
+    let mut tail = [l.splat(L::E::EXPM1[degree]); N];
     while degree > 0 {
         degree -= 1;
         for n in 0..N {

@@ -122,7 +122,7 @@ fn worst(function: Function, found: &[f64], xs: &[f64], digits: i32, smallest: f
         } else {
             ulps(*found, if round(expected).is_infinite() { round(expected) } else { expected }, digits, smallest)
         };
-        if !(error <= worst.0) {
+        if error > worst.0 || error.is_nan() {
             worst = (error, *x);
         }
     }
