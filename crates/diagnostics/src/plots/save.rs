@@ -72,7 +72,8 @@ pub trait Plot {
     /// Writes the picture with `size` units: `path` ending in `.svg` or `.png` writes that file, any other path has both endings
     /// appended. Returns what was written.
     ///
-    /// Files are written aside, synced and renamed: a reader finds the old picture or the new one.
+    /// Folders above are made where they are missing. Files are written aside, synced and renamed: a reader finds the old picture or
+    /// the new one.
     ///
     /// # Errors
     /// [`PlotError::Write`] names the file and what the system said; otherwise as [`svg`](Self::svg).
@@ -135,6 +136,9 @@ fn encode_png(path: &Path, size: (u32, u32), pixels: &[u8]) -> std::io::Result<(
 fn write_aside(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), PlotError> {
     let failed = |reason: &dyn std::fmt::Display| PlotError::Write { path: path.to_owned(), reason: reason.to_string() };
     let name = path.file_name().ok_or_else(|| failed(&"the path names no file"))?.to_string_lossy();
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    }
     // The encoder chooses the format by the ending, which therefore stays last.
     let aside = path.with_file_name(format!(".{}.{name}", std::process::id()));
     let result = write(&aside)
