@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let picture = PredictiveBands::new(panels, "x", "y")?
         .with_training(data.inputs().as_slice(), data.targets().as_slice())?
         .with_truth(&grid, &truth)?
-        .with_y_range(-4.0, 4.0)?;
+        .with_y_range(-3.0, 3.0)?;
     for file in picture.save("output/uncertainty/bands")? {
         println!("wrote {}", file.display());
     }

@@ -93,10 +93,11 @@ impl CoverageCurve {
         Ok(Self { caveat: predictions.origin.caveat().to_owned(), ..Self::from_pit(title, &pit)? })
     }
 
-    /// Mean distance of the coverage from the wanted probability.
+    /// The calibration error of [`metrics::calibration_error`](crate::metrics::calibration_error()), from the transforms: the mean
+    /// distance of their distribution function from the uniform one at 0.05, 0.10, …, 0.95.
     fn error(&self) -> f64 {
-        let distance = |(i, c): (usize, &f64)| (c - i as f64 / (GRID - 1) as f64).abs();
-        self.coverage.iter().enumerate().map(distance).sum::<f64>() / GRID as f64
+        let levels = (1..20).map(|k| 5 * k);
+        levels.map(|i| (self.distribution[i] - i as f64 / (GRID - 1) as f64).abs()).sum::<f64>() / 19.0
     }
 }
 
@@ -121,10 +122,10 @@ impl Plot for CoveragePlot {
     fn paint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Result<(), PlotError> {
         let mut legend = Legend::default();
         for (i, curve) in self.curves.iter().enumerate() {
-            let text = format!("{}: error {:.3}", curve.title, curve.error());
+            let text = format!("{}: {:.3}", curve.title, curve.error());
             legend.push(Swatch::Line(Stroke::new(series_color(i), 1.8)), text);
         }
-        legend.note("error: mean distance of coverage from probability");
+        legend.note("number: calibration error, mean distance of the right curve from 0");
         let fewest = self.curves.iter().map(|c| c.num_targets).min().unwrap_or(1);
         legend.push(Swatch::Area(REFERENCE, 0.3), format!("95 % if calibrated, {} targets", count(fewest)));
         let caveat = caveat_lines(self.curves.iter().map(|c| (c.title.as_str(), c.caveat.as_str())));
@@ -173,7 +174,7 @@ mod tests {
         assert!((wrong.coverage[90] - 0.45).abs() < 0.03);
         assert!(wrong.coverage.is_sorted() && wrong.coverage[100] == 1.0 && right.distribution[100] == 1.0);
         let plot = CoveragePlot::new(vec![right, wrong]).unwrap();
-        assert!(plot.svg(plot.size()).unwrap().contains("narrow: error"));
+        assert!(plot.svg(plot.size()).unwrap().contains("narrow: 0."));
     }
 
     #[test]

@@ -197,14 +197,23 @@ mod tests {
     #[test]
     fn an_error_names_the_file_and_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("missing").join("plot");
-        let error = plot("w").save(&missing).unwrap_err();
+        // A file in the way of the folder.
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = plot("w").save(file.join("plot")).unwrap_err();
         assert!(error.to_string().contains("plot.svg"), "{error}");
         // A folder in the way of the picture: writing aside works, renaming fails.
         let png = folder.path().join("taken.png");
         std::fs::create_dir(&png).unwrap();
         assert!(matches!(plot("w").save(&png), Err(PlotError::Write { path, .. }) if path == png));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn missing_folders_are_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = plot("w").save(folder.path().join("new").join("plot")).unwrap();
+        assert!(written.iter().all(|path| path.exists()));
     }
 
     #[test]
