@@ -151,8 +151,8 @@ fn main() {
             let (us, gflops, floor_us, share) = (time * 1e6, operations / time * 1e-9, floor * 1e6, floor / time);
             if json {
                 println!(
-                    "{{\"precision\":\"{}\",\"network\":\"{name}\",\"rows\":{rows},\"us\":{us:.3},\"gflops\":{gflops:.2},\
-                     \"floor_us\":{floor_us:.3},\"share\":{share:.3},\"peak_gflops\":{:.2},\"tanh_ns\":{:.4},\"exp_ns\":{:.4}}}",
+                    "{{\"precision\":\"{}\",\"network\":\"{name}\",\"rows\":{rows},\"microseconds\":{us:.3},\"gflops\":{gflops:.2},\
+                     \"floor_microseconds\":{floor_us:.3},\"share\":{share:.3},\"peak_gflops\":{:.2},\"tanh_ns\":{:.4},\"exp_ns\":{:.4}}}",
                     field.name,
                     peak * 1e-9,
                     tanh * 1e9,

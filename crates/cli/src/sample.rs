@@ -84,12 +84,14 @@ fn labelled_data(arguments: &SampleArguments) -> Result<Dataset, Box<dyn Error>>
 }
 
 fn likelihood(name: LikelihoodName, data: &Dataset) -> Box<dyn Likelihood> {
+    // A single class is an error of the data, which the model names with the class.
+    let classes = data.class_names().len().max(2);
     match name {
-        LikelihoodName::Auto if !data.class_names().is_empty() => Box::new(Categorical { classes: data.class_names().len() }),
+        LikelihoodName::Auto if !data.class_names().is_empty() => Box::new(Categorical { classes }),
         LikelihoodName::Auto | LikelihoodName::Gaussian => Box::new(Gaussian::learned_noise()),
         LikelihoodName::InputDependentGaussian => Box::new(Gaussian::input_dependent_noise()),
         LikelihoodName::Bernoulli => Box::new(Bernoulli),
-        LikelihoodName::Categorical => Box::new(Categorical { classes: data.class_names().len() }),
+        LikelihoodName::Categorical => Box::new(Categorical { classes }),
     }
 }
 
