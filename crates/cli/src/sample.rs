@@ -50,6 +50,8 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
         threads: arguments.threads,
         ..Run::default()
     };
+    // Before the folder is made, so that a refused run leaves nothing behind.
+    run.validate()?;
     let mut request = Request { observer: &bars, stop: &stop, ..Request::new(&model, run) };
     let draws = if method.origin.is_markov() {
         let sink = RunFolder::create(&arguments.out)?;
