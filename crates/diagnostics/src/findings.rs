@@ -1,8 +1,67 @@
 //! Turn diagnostics into findings in plain words, one rule a function.
 
-use crate::diagnose::{Finding, Severity, Thresholds};
 use crate::{FunctionDiagnostics, RollUp, SamplerHealth, ScalarSummary, Status, Summary, SummaryGroup, rhat_by_chance};
 use ergodic_draws::{Draws, Outcome, Role};
+use serde::{Deserialize, Serialize};
+
+/// How much a [`Finding`] weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; does not touch the verdict.
+    Remark,
+    /// Makes the draws doubtful.
+    Warning,
+    /// Means that the chains have not converged.
+    Failure,
+}
+
+/// One thing that the diagnosis noticed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was noticed, with its numbers.
+    pub message: String,
+    /// What to try; empty where nothing needs to be done.
+    pub advice: String,
+}
+
+/// Limits beyond which something becomes a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// R-hat above this is a warning; 1.01, Vehtari et al. (2021).
+    pub rhat: f64,
+    /// R-hat above this is a failure; 1.05, the older limit of Stan's tools.
+    pub rhat_failure: f64,
+    /// Bulk or tail ESS per chain below this is a warning; 100, Vehtari et al. (2021).
+    pub ess_per_chain: f64,
+    /// E-BFMI below this is a warning; 0.3, Betancourt (2016) as used by Stan and ArviZ.
+    pub ebfmi: f64,
+    /// Share of divergent draws above this is a failure; any divergence is a warning. 5 %, a choice of this crate.
+    pub divergent_share: f64,
+    /// Share of saturated trees above this is a warning, and any a remark; 5 %, a choice of this crate.
+    pub saturated_share: f64,
+    /// Mean acceptance rate below this is a warning; 0.1, a choice of this crate, far below every kernel's target.
+    pub acceptance_rate: f64,
+    /// Number of chains below which a warning (for one) or a remark is given; 4, Vehtari et al. (2021).
+    pub chains: usize,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            rhat: crate::RHAT_THRESHOLD,
+            rhat_failure: 1.05,
+            ess_per_chain: 100.0,
+            ebfmi: 0.3,
+            divergent_share: 0.05,
+            saturated_share: 0.05,
+            acceptance_rate: 0.1,
+            chains: 4,
+        }
+    }
+}
 
 fn finding(severity: Severity, message: String, advice: impl Into<String>) -> Finding {
     Finding { severity, message, advice: advice.into() }

@@ -36,10 +36,11 @@ mod workspace;
 
 pub use autocorrelation::autocorrelation;
 pub use compare::{CompareError, Comparison, ComparisonRow, Entry, compare};
-pub use diagnose::{Diagnosis, Finding, Severity, Thresholds, Verdict, diagnose, diagnose_with};
+pub use diagnose::{Diagnosis, Verdict, diagnose, diagnose_with};
 pub use diagnostic::{Diagnostic, Interval, Status};
 pub use energy::ebfmi;
 pub use ess::{ess_basic, ess_bulk, ess_mean, ess_median, ess_quantile, ess_sd, ess_tail};
+pub use findings::{Finding, Severity, Thresholds};
 pub use functions::{FunctionDiagnostics, FunctionRow, function_diagnostics};
 pub use mcse::{mcse_mean, mcse_median, mcse_quantile, mcse_sd};
 pub use nested_rhat::{SuperchainError, nested_rhat, nested_rhat_bulk};

@@ -1,7 +1,7 @@
 //! Open the compute core to the benchmarks.
 
 use crate::likelihood_block::BlockLikelihood;
-use crate::network::{FusedData, FusedGradient, FusedNetwork, Nonlinearity};
+use crate::network::{Activation, FusedData, FusedGradient, Network};
 use crate::simd::{Lanes, Real, exp};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
@@ -32,7 +32,10 @@ impl MeasuredGradient {
     /// A network of the given widths over `rows` rows of smooth made-up data.
     #[must_use]
     pub fn new(widths: &[usize], rows: usize, precision: Precision) -> Self {
-        let network = Arc::new(FusedNetwork::new(widths, &vec![Nonlinearity::Tanh; widths.len() - 2]));
+        let network = {
+            let (last, hidden) = widths[1..].split_last().expect("a network has an output");
+            Arc::new(Network::dense(widths[0], hidden, Activation::Tanh, *last).expect("widths are positive"))
+        };
         let outputs = network.num_outputs();
         let likelihood = if outputs == 1 { BlockLikelihood::Gaussian { noise_sd: 0.5 } } else { BlockLikelihood::Categorical };
         let inputs: Vec<f64> = (0..rows * widths[0]).map(|i| (i as f64 * 0.7).sin() * 1.5).collect();
@@ -129,7 +132,7 @@ impl<E: Real> WithSimd for Apply<'_, E> {
         let l = E::lanes(simd);
         let values = <E::Lanes<S> as Lanes>::vectors_mut(self.values);
         match self.function {
-            Elementary::Tanh => Nonlinearity::Tanh.apply(l, values, &mut []),
+            Elementary::Tanh => Activation::Tanh.apply(l, values, &mut []),
             Elementary::Exp => {
                 for value in values {
                     *value = exp(l, *value);

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::ChainRecord;
 use crate::counted::Counted;
+use crate::counters::Counters;
 use crate::initial::initial_state;
 use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Method, Observer, Progress, Run};
 use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Sink, Statistics};
@@ -41,21 +42,6 @@ pub(crate) struct Living<K: Kernel, A> {
     row: Vec<f64>,
     /// Whether the last transition still has to be recorded, because the sink failed.
     pending: bool,
-}
-
-/// What a chain has done so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Counters {
-    /// Recorded transitions, warm-up included.
-    pub iteration: usize,
-    pub warmup_gradients: u64,
-    pub sampling_gradients: u64,
-    pub warmup_seconds: f64,
-    pub sampling_seconds: f64,
-    pub warmup_divergences: usize,
-    pub sampling_divergences: usize,
-    /// Transitions after warm-up that met a limit of the method's own.
-    pub saturated: usize,
 }
 
 /// How a chain ended, and what it leaves.
@@ -300,35 +286,5 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
         }
         let limit = budget.seconds.filter(|limit| self.started.elapsed().as_secs_f64() >= *limit)?;
         Some(format!("the budget of {limit} seconds is spent"))
-    }
-}
-
-impl Counters {
-    pub(crate) fn gradients(&self) -> u64 {
-        self.warmup_gradients + self.sampling_gradients
-    }
-
-    fn spend(&mut self, phase: Phase, gradients: u64, seconds: f64) {
-        match phase {
-            Phase::Warmup => {
-                self.warmup_gradients += gradients;
-                self.warmup_seconds += seconds;
-            }
-            Phase::Sampling => {
-                self.sampling_gradients += gradients;
-                self.sampling_seconds += seconds;
-            }
-        }
-    }
-
-    fn judge(&mut self, phase: Phase, info: &impl Info) {
-        let diverging = usize::from(info.diverging());
-        match phase {
-            Phase::Warmup => self.warmup_divergences += diverging,
-            Phase::Sampling => {
-                self.sampling_divergences += diverging;
-                self.saturated += usize::from(info.saturated());
-            }
-        }
     }
 }

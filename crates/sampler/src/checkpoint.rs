@@ -1,6 +1,6 @@
 //! Keep the whole state of a run, so that it goes on bit for bit as if it had never stopped.
 
-use crate::chain::Counters;
+use crate::counters::Counters;
 use crate::{Method, RunError};
 use serde::{Deserialize, Serialize};
 use std::io::Write;

@@ -8,6 +8,7 @@ mod chain;
 mod checkpoint;
 mod contract;
 mod counted;
+mod counters;
 mod driver;
 mod error;
 mod hamiltonian;

@@ -3,7 +3,7 @@
 use super::BayesianNetwork;
 use super::plain_evaluator::PlainEvaluator;
 use crate::likelihood_block::BlockLikelihood;
-use crate::network::{FusedData, FusedGradient, FusedNetwork};
+use crate::network::{FusedData, FusedGradient, Network};
 use crate::{Activation, EvaluationError, LogDensity, Precision};
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) enum PackedData {
     Double {
-        network: Arc<FusedNetwork>,
+        network: Arc<Network>,
         data: Arc<FusedData<f64>>,
         likelihood: BlockLikelihood,
     },
     Single {
-        network: Arc<FusedNetwork>,
+        network: Arc<Network>,
         data: Arc<FusedData<f32>>,
         likelihood: BlockLikelihood,
     },
@@ -30,7 +30,7 @@ impl PackedData {
         if layers.last().is_none_or(|layer| layer.activation != Activation::Identity) {
             return Self::Plain;
         }
-        let network = Arc::new(FusedNetwork::of(&model.network));
+        let network = Arc::new(model.network.clone());
         let likelihood = match model.likelihood.fast_path() {
             Some(fast) => fast.0,
             None => BlockLikelihood::RowWise(Arc::clone(&model.likelihood)),

@@ -3,6 +3,7 @@
 //! A panel is `[feature][row]`, rows contiguous, so each weight is broadcast over vectors of rows. Sums live in a tile of registers:
 //! up to five features by four vectors of rows on processors with 32 vector registers, five by two on others.
 
+use super::DenseLayer;
 use super::block::panel_rows;
 use crate::simd::{Lanes, Real};
 use std::ops::Range;
@@ -20,6 +21,15 @@ pub(crate) struct Dense<'a, E> {
     pub(crate) biases: &'a [E],
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
+}
+
+impl<'a, E> Dense<'a, E> {
+    /// The layer's part of a flat position.
+    #[inline(always)]
+    pub(crate) fn of(layer: DenseLayer, position: &'a [E]) -> Self {
+        let (inputs, outputs) = (layer.inputs, layer.outputs);
+        Self { weights: &position[layer.weights()], biases: &position[layer.biases()], inputs, outputs }
+    }
 }
 
 /// A slope as a quadratic of a stored value: constant + value·(linear + square·value).

@@ -6,8 +6,7 @@
 
 use super::block::{PackedRows, padded_rows, panel_rows};
 use super::dense::{Dense, Panels, add_weight_gradient, back_propagate, forward};
-use super::nonlinearity::Nonlinearity;
-use crate::Network;
+use super::{DenseLayer, Network};
 use crate::likelihood_block::{BlockLikelihood, LikelihoodPanel, LikelihoodSum, RowScratch};
 use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
@@ -16,79 +15,11 @@ use std::sync::Arc;
 /// Bytes of activations and deltas that a block may take of the second-level cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// One dense layer and where its weights stand in the flat position: `[out][in]`, then biases `[out]`.
-#[derive(Debug, Clone, Copy)]
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    nonlinearity: Nonlinearity,
-    weights: usize,
-    biases: usize,
-}
-
-impl Layer {
-    #[inline(always)]
-    fn dense<E>(self, position: &[E]) -> Dense<'_, E> {
-        Dense {
-            weights: &position[self.weights..self.biases],
-            biases: &position[self.biases..self.biases + self.outputs],
-            inputs: self.inputs,
-            outputs: self.outputs,
-        }
-    }
-}
-
-/// The shape of a feed-forward network of dense layers.
-#[derive(Debug, Clone)]
-pub(crate) struct FusedNetwork {
-    layers: Vec<Layer>,
-    num_weights: usize,
-}
-
-impl FusedNetwork {
-    /// A network of `widths[0]` inputs and one layer for each following width, `nonlinearities[i]` applied to layer i; the last layer
-    /// is linear, so there is one nonlinearity fewer than there are layers.
-    pub(crate) fn new(widths: &[usize], nonlinearities: &[Nonlinearity]) -> Self {
-        assert_eq!(widths.len(), nonlinearities.len() + 2, "one nonlinearity for each layer but the last");
-        let mut layers = Vec::with_capacity(widths.len() - 1);
-        let mut offset = 0;
-        for (i, pair) in widths.windows(2).enumerate() {
-            let (inputs, outputs) = (pair[0], pair[1]);
-            let nonlinearity = nonlinearities.get(i).copied().unwrap_or(Nonlinearity::Identity);
-            layers.push(Layer { inputs, outputs, nonlinearity, weights: offset, biases: offset + inputs * outputs });
-            offset += inputs * outputs + outputs;
-        }
-        Self { layers, num_weights: offset }
-    }
-
-    /// The same for a described network.
-    pub(crate) fn of(network: &Network) -> Self {
-        let layers = network.layers();
-        let widths: Vec<usize> =
-            std::iter::once(network.num_inputs()).chain(layers.iter().map(|layer| layer.outputs)).collect();
-        let hidden = &layers[..layers.len() - 1];
-        Self::new(&widths, &hidden.iter().map(|layer| layer.activation.into()).collect::<Vec<_>>())
-    }
-
-    /// Number of weights and biases.
-    pub(crate) fn num_weights(&self) -> usize {
-        self.num_weights
-    }
-
-    pub(crate) fn num_inputs(&self) -> usize {
-        self.layers[0].inputs
-    }
-
-    pub(crate) fn num_outputs(&self) -> usize {
-        self.layers[self.layers.len() - 1].outputs
-    }
-
-    /// Panels of a block.
-    fn panels_per_block<E>(&self) -> usize {
-        let widths: usize = self.layers.iter().map(|layer| 2 * layer.outputs).sum();
-        let panel = widths * panel_rows::<E>() * size_of::<E>();
-        (BLOCK_BYTES / panel).clamp(4, 16)
-    }
+/// Panels of a block.
+fn panels_per_block<E>(network: &Network) -> usize {
+    let widths: usize = network.layers().iter().map(|layer| 2 * layer.outputs).sum();
+    let panel = (network.num_inputs() + widths) * panel_rows::<E>() * size_of::<E>();
+    (BLOCK_BYTES / panel).clamp(2, 16)
 }
 
 /// The rows that a gradient sums over; chains share them.
@@ -114,7 +45,7 @@ impl<E: Real> FusedData<E> {
 /// Evaluates the log likelihood of a network and its gradient, in arithmetic of `E`; one for each chain.
 #[derive(Debug, Clone)]
 pub(crate) struct FusedGradient<E> {
-    network: Arc<FusedNetwork>,
+    network: Arc<Network>,
     data: Arc<FusedData<E>>,
     likelihood: BlockLikelihood,
     arch: Arch,
@@ -145,25 +76,22 @@ struct Scratch<E> {
 }
 
 impl<E: Real> Scratch<E> {
-    fn new(network: &FusedNetwork, num_targets: usize, rows: usize) -> Self {
+    fn new(network: &Network, num_targets: usize, rows: usize) -> Self {
         let most = rows.div_ceil(panel_rows::<E>()).max(1);
         // Blocks of equal size, as far as panels allow.
-        let blocks = most.div_ceil(network.panels_per_block::<E>());
+        let blocks = most.div_ceil(panels_per_block::<E>(network));
         let panels = most.div_ceil(blocks);
-        let hidden = &network.layers[..network.layers.len() - 1];
+        let hidden = &network.layers()[..network.layers().len() - 1];
         let room = |width: usize| AlignedBuffer::zeros(panels * panel_rows::<E>() * width);
         let mut mask = AlignedBuffer::zeros(2 * panel_rows::<E>());
         mask.as_mut_slice()[..panel_rows::<E>()].fill(E::ONE);
         Self {
             panels,
             values: hidden.iter().map(|layer| room(layer.outputs)).collect(),
-            slopes: hidden
-                .iter()
-                .map(|layer| room(if layer.nonlinearity.stores_slope() { layer.outputs } else { 0 }))
-                .collect(),
-            deltas: network.layers.iter().map(|layer| room(layer.outputs)).collect(),
+            slopes: hidden.iter().map(|layer| room(if layer.activation.stores_slope() { layer.outputs } else { 0 })).collect(),
+            deltas: network.layers().iter().map(|layer| room(layer.outputs)).collect(),
             mask,
-            position: Vec::with_capacity(network.num_weights),
+            position: Vec::with_capacity(network.num_weights()),
             row: RowScratch::new(network.num_outputs(), num_targets),
         }
     }
@@ -174,17 +102,12 @@ impl<E: Real> Scratch<E> {
 }
 
 impl<E: Real> FusedGradient<E> {
-    pub(crate) fn new(network: Arc<FusedNetwork>, data: Arc<FusedData<E>>, likelihood: BlockLikelihood) -> Self {
+    pub(crate) fn new(network: Arc<Network>, data: Arc<FusedData<E>>, likelihood: BlockLikelihood) -> Self {
         Self::with_arch(network, data, likelihood, Arch::new())
     }
 
     /// The same on a given instruction set.
-    pub(crate) fn with_arch(
-        network: Arc<FusedNetwork>,
-        data: Arc<FusedData<E>>,
-        likelihood: BlockLikelihood,
-        arch: Arch,
-    ) -> Self {
+    pub(crate) fn with_arch(network: Arc<Network>, data: Arc<FusedData<E>>, likelihood: BlockLikelihood, arch: Arch) -> Self {
         let num_targets = likelihood.num_targets(network.num_outputs());
         let scratch = Scratch::new(&network, num_targets, data.num_rows());
         Self { network, data, likelihood, arch, scratch, gathered: None }
@@ -238,7 +161,7 @@ impl<E: Real> FusedGradient<E> {
     ) -> f64 {
         let Scratch { panels, values, slopes, deltas, mask, position, row } = &mut self.scratch;
         let sum = LikelihoodSum::new(&self.likelihood, parameters, parameter_gradient, row);
-        let layers = &self.network.layers;
+        let layers = self.network.layers();
         let position = E::convert(weights, position);
         let buffers = Buffers { values, slopes, deltas, mask: mask.as_slice() };
         self.arch.dispatch(Pass { layers, panels: *panels, position, rows, buffers, sum, gradient: weight_gradient })
@@ -260,7 +183,7 @@ struct Buffers<'a, E> {
 
 /// One evaluation, dispatched to an instruction set once.
 struct Pass<'a, E> {
-    layers: &'a [Layer],
+    layers: &'a [DenseLayer],
     panels: usize,
     position: &'a [E],
     rows: Rows<'a, E>,
@@ -304,7 +227,7 @@ impl<E: Real> WithSimd for Pass<'_, E> {
 #[expect(clippy::too_many_arguments, reason = "one call, inlined")]
 fn add_block<L: Lanes>(
     l: L,
-    layers: &[Layer],
+    layers: &[DenseLayer],
     position: &[L::E],
     inputs: &[L::E],
     targets: &[L::E],
@@ -337,20 +260,19 @@ fn add_block<L: Lanes>(
         for i in (1..=top).rev() {
             let width = layers[i].outputs;
             let below = layers[i].inputs;
-            let nonlinearity = layers[i - 1].nonlinearity;
-            let stored = if nonlinearity.stores_slope() { &buffers.slopes[i - 1] } else { &buffers.values[i - 1] };
+            let activation = layers[i - 1].activation;
+            let stored = if activation.stores_slope() { &buffers.slopes[i - 1] } else { &buffers.values[i - 1] };
             let stored = &L::vectors(stored.as_slice())[first * below..][..vectors * below];
             let (lower, upper) = buffers.deltas.split_at_mut(i);
             let delta = &L::vectors(upper[0].as_slice())[first * width..][..vectors * width];
             let to = &mut L::vectors_mut(lower[i - 1].as_mut_slice())[first * below..][..vectors * below];
-            back_propagate(l, layers[i].dense(position), delta, stored, nonlinearity.slope(), to, vectors);
+            back_propagate(l, Dense::of(layers[i], position), delta, stored, activation.slope(), to, vectors);
         }
     }
     for (i, layer) in layers.iter().enumerate() {
         let input = if i == 0 { inputs } else { L::vectors(buffers.values[i - 1].as_slice()) };
         let delta = L::vectors(buffers.deltas[i].as_slice());
-        let (weights, biases) =
-            gradient[layer.weights..layer.biases + layer.outputs].split_at_mut(layer.inputs * layer.outputs);
+        let (weights, biases) = gradient[layer.offset..layer.biases().end].split_at_mut(layer.inputs * layer.outputs);
         add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
     }
 }
@@ -359,7 +281,7 @@ fn add_block<L: Lanes>(
 #[inline(always)]
 fn forward_panel<L: Lanes>(
     l: L,
-    layers: &[Layer],
+    layers: &[DenseLayer],
     position: &[L::E],
     input: &[L::V],
     buffers: &mut Buffers<'_, L::E>,
@@ -374,11 +296,11 @@ fn forward_panel<L: Lanes>(
             if i == 0 { input } else { &L::vectors(lower[i - 1].as_slice())[first * layer.inputs..][..vectors * layer.inputs] };
         let output = if i == top { &mut buffers.deltas[top] } else { &mut upper[0] };
         let output = &mut L::vectors_mut(output.as_mut_slice())[span.clone()];
-        forward(l, layer.dense(position), input, output, vectors);
+        forward(l, Dense::of(*layer, position), input, output, vectors);
         if i < top {
             let slopes = L::vectors_mut(buffers.slopes[i].as_mut_slice());
-            let slopes = if layer.nonlinearity.stores_slope() { &mut slopes[span] } else { slopes };
-            layer.nonlinearity.apply(l, output, slopes);
+            let slopes = if layer.activation.stores_slope() { &mut slopes[span] } else { slopes };
+            layer.activation.apply(l, output, slopes);
         }
     }
 }
@@ -387,7 +309,7 @@ impl<E: Real> FusedGradient<E> {
     /// An evaluator for [`outputs`](Self::outputs) alone.
     pub(crate) fn without_data(network: &Network) -> Self {
         let data = FusedData::new(&[], network.num_inputs(), &[], network.num_outputs());
-        Self::new(Arc::new(FusedNetwork::of(network)), Arc::new(data), BlockLikelihood::Gaussian { noise_sd: 1.0 })
+        Self::new(Arc::new(network.clone()), Arc::new(data), BlockLikelihood::Gaussian { noise_sd: 1.0 })
     }
 
     /// Writes the network's outputs at `inputs`, row after row.
@@ -395,13 +317,13 @@ impl<E: Real> FusedGradient<E> {
         let Scratch { values, slopes, deltas, mask, position, .. } = &mut self.scratch;
         let position = E::convert(weights, position);
         let buffers = Buffers { values, slopes, deltas, mask: mask.as_slice() };
-        self.arch.dispatch(Forward { layers: &self.network.layers, position, inputs, buffers, outputs });
+        self.arch.dispatch(Forward { layers: self.network.layers(), position, inputs, buffers, outputs });
     }
 }
 
 /// A forward pass, panel by panel.
 struct Forward<'a, E> {
-    layers: &'a [Layer],
+    layers: &'a [DenseLayer],
     position: &'a [E],
     inputs: &'a PackedRows<E>,
     buffers: Buffers<'a, E>,

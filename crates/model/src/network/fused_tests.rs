@@ -1,6 +1,6 @@
 //! Check the fused gradient against a plain row-by-row one, finite differences, and itself on other instruction sets and splits of rows.
 
-use super::{FusedData, FusedGradient, FusedNetwork, Nonlinearity, PackedRows};
+use super::{Activation, FusedData, FusedGradient, Network, PackedRows};
 use crate::likelihood_block::BlockLikelihood;
 use crate::simd::Real;
 use crate::simd::elementary_tests::instruction_sets;
@@ -8,17 +8,6 @@ use crate::{ChainRng, Likelihood, LikelihoodParameter};
 use ergodic_draws::{PredictionKind, Transform};
 use proptest::prelude::*;
 use std::sync::Arc;
-
-const NONLINEARITIES: [Nonlinearity; 8] = [
-    Nonlinearity::Identity,
-    Nonlinearity::Tanh,
-    Nonlinearity::Relu,
-    Nonlinearity::LeakyRelu(0.1),
-    Nonlinearity::Sigmoid,
-    Nonlinearity::Softplus,
-    Nonlinearity::Gelu,
-    Nonlinearity::Silu,
-];
 
 /// A smooth made-up number in (−1, 1).
 fn number(seed: usize, i: usize) -> f64 {
@@ -29,7 +18,7 @@ fn number(seed: usize, i: usize) -> f64 {
 #[derive(Debug, Clone)]
 struct Case {
     widths: Vec<usize>,
-    nonlinearities: Vec<Nonlinearity>,
+    activations: Vec<Activation>,
     likelihood: BlockLikelihood,
     inputs: Vec<f64>,
     targets: Vec<f64>,
@@ -45,6 +34,12 @@ struct Outcome {
     parameters: Vec<f64>,
 }
 
+/// A network with these activations in its hidden layers.
+fn network(widths: &[usize], activations: &[Activation]) -> Network {
+    let activations = activations.iter().copied().chain([Activation::Identity]);
+    Network::with_layers(widths[0], &widths[1..].iter().copied().zip(activations).collect::<Vec<_>>()).unwrap()
+}
+
 /// Number of coordinates that a likelihood adds.
 fn num_parameters(likelihood: &BlockLikelihood) -> usize {
     match likelihood {
@@ -55,7 +50,7 @@ fn num_parameters(likelihood: &BlockLikelihood) -> usize {
 }
 
 impl Case {
-    fn new(widths: &[usize], nonlinearities: &[Nonlinearity], likelihood: BlockLikelihood, rows: usize, seed: usize) -> Self {
+    fn new(widths: &[usize], activations: &[Activation], likelihood: BlockLikelihood, rows: usize, seed: usize) -> Self {
         let outputs = widths[widths.len() - 1];
         let num_weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1] + pair[1]).sum();
         let targets = (0..rows * likelihood.num_targets(outputs))
@@ -67,7 +62,7 @@ impl Case {
             .collect();
         Self {
             widths: widths.to_vec(),
-            nonlinearities: nonlinearities.to_vec(),
+            activations: activations.to_vec(),
             inputs: (0..rows * widths[0]).map(|i| 1.5 * number(seed + 2, i)).collect(),
             targets,
             weights: (0..num_weights).map(|i| 0.7 * number(seed + 3, i)).collect(),
@@ -81,7 +76,7 @@ impl Case {
     }
 
     fn evaluator<E: Real>(&self, arch: pulp::Arch) -> FusedGradient<E> {
-        let network = Arc::new(FusedNetwork::new(&self.widths, &self.nonlinearities));
+        let network = Arc::new(network(&self.widths, &self.activations));
         let num_targets = self.likelihood.num_targets(network.num_outputs());
         let data = FusedData::new(&self.inputs, self.widths[0], &self.targets, num_targets);
         FusedGradient::with_arch(network, Arc::new(data), self.likelihood.clone(), arch)
@@ -119,9 +114,9 @@ impl Case {
                     for (i, x) in below.iter().enumerate() {
                         sum += self.weights[offset + h * pair[0] + i] * x;
                     }
-                    let nonlinearity = self.nonlinearities.get(layer).copied().unwrap_or(Nonlinearity::Identity);
-                    value.push(nonlinear(nonlinearity, sum));
-                    slope.push((nonlinear(nonlinearity, sum + 1e-6) - nonlinear(nonlinearity, sum - 1e-6)) / 2e-6);
+                    let activation = self.activations.get(layer).copied().unwrap_or(Activation::Identity);
+                    value.push(nonlinear(activation, sum));
+                    slope.push((nonlinear(activation, sum + 1e-6) - nonlinear(activation, sum - 1e-6)) / 2e-6);
                 }
                 offset += pair[0] * pair[1] + pair[1];
                 values.push(value);
@@ -194,17 +189,17 @@ impl Case {
     }
 }
 
-fn nonlinear(nonlinearity: Nonlinearity, x: f64) -> f64 {
-    match nonlinearity {
-        Nonlinearity::Identity => x,
-        Nonlinearity::Tanh => x.tanh(),
-        Nonlinearity::Relu => x.max(0.0),
-        Nonlinearity::LeakyRelu(leak) => x.max(leak * x),
-        Nonlinearity::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Nonlinearity::Softplus => x.exp().ln_1p(),
-        Nonlinearity::Silu => x / (1.0 + (-x).exp()),
+fn nonlinear(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => x,
+        Activation::Tanh => x.tanh(),
+        Activation::Relu => x.max(0.0),
+        Activation::LeakyRelu => x.max(0.01 * x),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Softplus => x.exp().ln_1p(),
+        Activation::Silu => x / (1.0 + (-x).exp()),
         // ∫ φ by Simpson's rule, far finer than the comparison needs.
-        Nonlinearity::Gelu => {
+        Activation::Gelu => {
             let steps = 200;
             let h = x / f64::from(steps);
             let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
@@ -245,7 +240,7 @@ proptest! {
     #[test]
     fn fused_equals_row_by_row(
         inputs in 1..13_usize,
-        hidden in prop::collection::vec((1..19_usize, 0..NONLINEARITIES.len()), 0..4),
+        hidden in prop::collection::vec((1..19_usize, 0..Activation::ALL.len()), 0..4),
         likelihood in 0..6_usize,
         rows in 0..ROWS.len(),
         set in 0..3_usize,
@@ -255,8 +250,8 @@ proptest! {
         let mut widths = vec![inputs];
         widths.extend(hidden.iter().map(|(width, _)| width));
         widths.push(outputs);
-        let nonlinearities: Vec<_> = hidden.iter().map(|(_, kind)| NONLINEARITIES[*kind]).collect();
-        let case = Case::new(&widths, &nonlinearities, likelihood, ROWS[rows], seed);
+        let activations: Vec<_> = hidden.iter().map(|(_, kind)| Activation::ALL[*kind]).collect();
+        let case = Case::new(&widths, &activations, likelihood, ROWS[rows], seed);
         let sets = instruction_sets();
         let arch = sets[set % sets.len()];
         let plain = case.plain();
@@ -270,7 +265,7 @@ proptest! {
 #[test]
 fn gradient_equals_finite_differences() {
     for (likelihood, outputs) in likelihoods() {
-        let case = Case::new(&[3, 6, 5, outputs], &[Nonlinearity::Tanh, Nonlinearity::Gelu], likelihood, 43, 5);
+        let case = Case::new(&[3, 6, 5, outputs], &[Activation::Tanh, Activation::Gelu], likelihood, 43, 5);
         let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
         let exact = case.fused::<f64>(pulp::Arch::new());
         let mut ignored = case.empty();
@@ -298,8 +293,8 @@ fn gradient_equals_finite_differences() {
 #[test]
 fn wide_layers_and_many_inputs_agree_with_row_by_row() {
     for (widths, rows) in [(vec![300, 70, 10], 83), (vec![5, 130, 131, 10], 97)] {
-        let nonlinearities = vec![Nonlinearity::Tanh; widths.len() - 2];
-        let case = Case::new(&widths, &nonlinearities, BlockLikelihood::Categorical, rows, 11);
+        let activations = vec![Activation::Tanh; widths.len() - 2];
+        let case = Case::new(&widths, &activations, BlockLikelihood::Categorical, rows, 11);
         let plain = case.plain();
         for arch in instruction_sets() {
             agree(&case.fused::<f64>(arch), &plain, 1e-8);
@@ -311,7 +306,7 @@ fn wide_layers_and_many_inputs_agree_with_row_by_row() {
 #[test]
 fn a_partition_into_minibatches_sums_to_all_rows() {
     for (likelihood, outputs) in likelihoods() {
-        let case = Case::new(&[4, 9, outputs], &[Nonlinearity::Silu], likelihood, 691, 3);
+        let case = Case::new(&[4, 9, outputs], &[Activation::Silu], likelihood, 691, 3);
         let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
         let all = case.fused::<f64>(pulp::Arch::new());
         let order: Vec<usize> = (0..691).map(|i| i * 100 % 691).collect();
@@ -336,7 +331,7 @@ fn a_partition_into_minibatches_sums_to_all_rows() {
 #[test]
 fn no_rows_give_zero() {
     for (likelihood, outputs) in likelihoods() {
-        let case = Case::new(&[4, 9, outputs], &[Nonlinearity::Tanh], likelihood, 0, 3);
+        let case = Case::new(&[4, 9, outputs], &[Activation::Tanh], likelihood, 0, 3);
         let outcome = case.fused::<f64>(pulp::Arch::new());
         assert_eq!(outcome.value, 0.0);
         assert!(outcome.weights.iter().chain(&outcome.parameters).all(|g| *g == 0.0));
@@ -345,9 +340,9 @@ fn no_rows_give_zero() {
 
 #[test]
 fn nan_in_an_input_a_target_or_a_weight_gives_nan() {
-    for nonlinearity in NONLINEARITIES {
+    for activation in Activation::ALL {
         for (likelihood, outputs) in likelihoods() {
-            let case = Case::new(&[4, 9, outputs], &[nonlinearity], likelihood, 45, 3);
+            let case = Case::new(&[4, 9, outputs], &[activation], likelihood, 45, 3);
             let mut broken = [case.clone(), case.clone(), case.clone()];
             broken[0].inputs[44 * 4 + 1] = f64::NAN;
             broken[1].weights[5] = f64::NAN;
@@ -355,8 +350,8 @@ fn nan_in_an_input_a_target_or_a_weight_gives_nan() {
             let classes = matches!(case.likelihood, BlockLikelihood::Categorical);
             for arch in instruction_sets() {
                 for case in &broken[..if classes { 2 } else { 3 }] {
-                    assert!(case.fused::<f64>(arch).value.is_nan(), "{nonlinearity:?}, {:?}, {arch:?}", case.likelihood);
-                    assert!(case.fused::<f32>(arch).value.is_nan(), "{nonlinearity:?}, {:?}, {arch:?}", case.likelihood);
+                    assert!(case.fused::<f64>(arch).value.is_nan(), "{activation:?}, {:?}, {arch:?}", case.likelihood);
+                    assert!(case.fused::<f32>(arch).value.is_nan(), "{activation:?}, {:?}, {arch:?}", case.likelihood);
                 }
             }
         }
@@ -365,25 +360,25 @@ fn nan_in_an_input_a_target_or_a_weight_gives_nan() {
 
 #[test]
 fn saturated_and_dead_units_have_no_gradient_and_stay_finite() {
-    for nonlinearity in NONLINEARITIES {
+    for activation in Activation::ALL {
         for bias in [-1e6, 1e6] {
-            let mut case = Case::new(&[2, 6, 1], &[nonlinearity], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 50, 3);
+            let mut case = Case::new(&[2, 6, 1], &[activation], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 50, 3);
             case.weights[12..18].fill(bias);
             let found = case.fused::<f64>(pulp::Arch::new());
-            assert!(found.value.is_finite() && found.weights.iter().all(|g| g.is_finite()), "{nonlinearity:?} at {bias}");
-            let saturates = match nonlinearity {
-                Nonlinearity::Tanh | Nonlinearity::Sigmoid => true,
-                Nonlinearity::Identity | Nonlinearity::LeakyRelu(_) => false,
+            assert!(found.value.is_finite() && found.weights.iter().all(|g| g.is_finite()), "{activation:?} at {bias}");
+            let saturates = match activation {
+                Activation::Tanh | Activation::Sigmoid => true,
+                Activation::Identity | Activation::LeakyRelu => false,
                 _ => bias < 0.0,
             };
-            assert_eq!(found.weights[..12].iter().all(|g| *g == 0.0), saturates, "{nonlinearity:?} at {bias}");
+            assert_eq!(found.weights[..12].iter().all(|g| *g == 0.0), saturates, "{activation:?} at {bias}");
         }
     }
 }
 
 #[test]
 fn repeated_calls_give_the_same_bits() {
-    let case = Case::new(&[8, 50, 1], &[Nonlinearity::Tanh], BlockLikelihood::GaussianLearnedNoise, 691, 3);
+    let case = Case::new(&[8, 50, 1], &[Activation::Tanh], BlockLikelihood::GaussianLearnedNoise, 691, 3);
     let mut evaluator = case.evaluator::<f64>(pulp::Arch::new());
     let first = case.fused::<f64>(pulp::Arch::new());
     for _ in 0..3 {
@@ -404,7 +399,7 @@ fn repeated_calls_give_the_same_bits() {
 
 #[test]
 fn outputs_are_the_networks() {
-    let case = Case::new(&[3, 7, 2], &[Nonlinearity::Softplus], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 77, 3);
+    let case = Case::new(&[3, 7, 2], &[Activation::Softplus], BlockLikelihood::Gaussian { noise_sd: 1.0 }, 77, 3);
     for arch in instruction_sets() {
         let mut outputs = vec![0.0; 77 * 2];
         case.evaluator::<f64>(arch).outputs(&case.weights, &PackedRows::new(&case.inputs, 3), &mut outputs);
@@ -472,7 +467,7 @@ impl Likelihood for UserNormal {
 #[test]
 fn a_users_likelihood_gives_what_the_fast_path_gives() {
     for rows in [1, 45, 64, 131] {
-        let case = Case::new(&[4, 9, 2], &[Nonlinearity::Tanh], BlockLikelihood::GaussianLearnedNoise, rows, 3);
+        let case = Case::new(&[4, 9, 2], &[Activation::Tanh], BlockLikelihood::GaussianLearnedNoise, rows, 3);
         let by_row = Case { likelihood: BlockLikelihood::RowWise(Arc::new(UserNormal)), ..case.clone() };
         for arch in instruction_sets() {
             agree(&by_row.fused::<f64>(arch), &case.fused::<f64>(arch), 1e-12);

@@ -5,7 +5,7 @@
 
 use super::block::{PackedRows, padded_rows, panel_rows};
 use super::dense::{Dense, Panels, Quadratic, add_weight_gradient, back_propagate, forward};
-use super::{Network, Nonlinearity};
+use super::{DenseLayer, Network};
 use crate::ChainRng;
 use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
@@ -19,7 +19,7 @@ const TWICE: Quadratic = Quadratic { constant: 0.0, linear: 2.0, square: 0.0 };
 
 /// A network at fixed inputs, with buffers for one block of rows.
 pub(crate) struct LocalNetwork {
-    layers: Vec<Layer>,
+    layers: Vec<DenseLayer>,
     inputs: PackedRows<f64>,
     squared_inputs: PackedRows<f64>,
     panels: usize,
@@ -28,23 +28,6 @@ pub(crate) struct LocalNetwork {
     noise: AlignedBuffer<f64>,
     spare: AlignedBuffer<f64>,
     arch: Arch,
-}
-
-#[derive(Clone, Copy)]
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    offset: usize,
-    nonlinearity: Nonlinearity,
-}
-
-impl Layer {
-    #[inline(always)]
-    fn dense(self, weights: &[f64]) -> Dense<'_, f64> {
-        let biases = self.offset + self.inputs * self.outputs;
-        let (weights, biases) = (&weights[self.offset..biases], &weights[biases..biases + self.outputs]);
-        Dense { weights, biases, inputs: self.inputs, outputs: self.outputs }
-    }
 }
 
 /// One layer's values on one block.
@@ -71,13 +54,7 @@ pub(crate) struct OutputPanel<'a> {
 impl LocalNetwork {
     /// `network` at `inputs`, row after row.
     pub(crate) fn new(network: &Network, inputs: &[f64]) -> Self {
-        let layer = |layer: &super::DenseLayer| Layer {
-            inputs: layer.inputs,
-            outputs: layer.outputs,
-            offset: layer.offset,
-            nonlinearity: layer.activation.into(),
-        };
-        let layers: Vec<Layer> = network.layers().iter().map(layer).collect();
+        let layers = network.layers().to_vec();
         let squared: Vec<f64> = inputs.iter().map(|x| x * x).collect();
         let inputs = PackedRows::new(inputs, network.num_inputs());
         let panel = panel_rows::<f64>();
@@ -85,9 +62,9 @@ impl LocalNetwork {
         let most = inputs.rows().div_ceil(panel).max(1);
         let panels = (BLOCK_BYTES / (widths * panel * size_of::<f64>())).clamp(2, 16).min(most);
         let room = |width: usize| AlignedBuffer::zeros(panels * panel * width);
-        let buffers = |(index, layer): (usize, &Layer)| Buffers {
+        let buffers = |(index, layer): (usize, &DenseLayer)| Buffers {
             values: room(layer.outputs),
-            slopes: room(if layer.nonlinearity.stores_slope() { layer.outputs } else { 0 }),
+            slopes: room(if layer.activation.stores_slope() { layer.outputs } else { 0 }),
             squares: room(if index + 1 < layers.len() { layer.outputs } else { 0 }),
             deltas: room(layer.outputs),
             variances: room(layer.outputs),
@@ -227,7 +204,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
             let variances = place.of_mut(L::vectors_mut(variances.as_mut_slice()), layer.outputs);
             let sides = [(input, &mut *values), (squared_input, &mut *variances)];
             for ((input, output), weights) in sides.into_iter().zip(self.weights) {
-                forward(l, layer.dense(weights), place.of(L::vectors(input), layer.inputs), output, place.vectors);
+                forward(l, Dense::of(layer, weights), place.of(L::vectors(input), layer.inputs), output, place.vectors);
             }
             let noise = &mut noise.as_mut_slice()[..place.vectors * L::WIDTH * layer.outputs];
             for z in noise.iter_mut() {
@@ -241,8 +218,8 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
                 *variance = l.div(z, l.add(sd, sd));
             }
             let slopes = L::vectors_mut(slopes.as_mut_slice());
-            let slopes = if layer.nonlinearity.stores_slope() { place.of_mut(slopes, layer.outputs) } else { slopes };
-            layer.nonlinearity.apply(l, values, slopes);
+            let slopes = if layer.activation.stores_slope() { place.of_mut(slopes, layer.outputs) } else { slopes };
+            layer.activation.apply(l, values, slopes);
             if i < top {
                 let squares = place.of_mut(L::vectors_mut(squares.as_mut_slice()), layer.outputs);
                 for (square, &value) in squares.iter_mut().zip(&*values) {
@@ -259,8 +236,8 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
         for (i, &layer) in layers.iter().enumerate().rev() {
             let (below, here) = buffers.split_at_mut(i);
             let Buffers { values, slopes, deltas, variances, .. } = &mut here[0];
-            let stored = if layer.nonlinearity.stores_slope() { slopes } else { values };
-            let slope = layer.nonlinearity.slope();
+            let stored = if layer.activation.stores_slope() { slopes } else { values };
+            let slope = layer.activation.slope();
             let (constant, linear, square) = (l.splat(slope.constant), l.splat(slope.linear), l.splat(slope.square));
             let stored = place.of(L::vectors(stored.as_slice()), layer.outputs);
             let deltas = place.of_mut(L::vectors_mut(deltas.as_mut_slice()), layer.outputs);
@@ -277,7 +254,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
             // The derivative of M a is M, that of V a² is 2 V a.
             let sides = [(&*deltas, ONE, &mut *to), (&*variances, TWICE, &mut *spare)];
             for ((delta, factor, output), weights) in sides.into_iter().zip(self.weights) {
-                back_propagate(l, layer.dense(weights), delta, input, factor, output, place.vectors);
+                back_propagate(l, Dense::of(layer, weights), delta, input, factor, output, place.vectors);
             }
             for (to, &from) in to.iter_mut().zip(&*spare) {
                 *to = l.add(*to, from);

@@ -1,5 +1,6 @@
 //! Describe networks and evaluate them: row by row as the reference, in blocks of rows for speed.
 
+mod activate;
 mod activation;
 mod block;
 mod dense;
@@ -7,15 +8,13 @@ mod fused;
 #[cfg(test)]
 mod fused_tests;
 mod local;
-mod nonlinearity;
 mod plain;
 mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
 pub(crate) use block::PackedRows;
-pub(crate) use fused::{FusedData, FusedGradient, FusedNetwork};
+pub(crate) use fused::{FusedData, FusedGradient};
 pub(crate) use local::{LocalNetwork, OutputPanel};
-pub(crate) use nonlinearity::Nonlinearity;
 pub(crate) use plain::PlainNetwork;
 pub use spec::{DenseLayer, Network, NetworkError};

@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 /// One dense layer of a [`Network`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DenseLayer {
     /// Number of inputs.
     pub inputs: usize,

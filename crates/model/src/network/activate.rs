@@ -1,39 +1,10 @@
-//! Apply hidden layers' nonlinearities to panels, keeping what the backward pass needs of their slopes.
+//! Apply hidden layers' activations to panels, keeping what the backward pass needs of their slopes.
 
 use super::activation::{Activation, LEAKY_SLOPE};
 use super::dense::Quadratic;
 use crate::simd::{Lanes, Real, gelu_and_slope, sigmoid, silu_and_slope, softplus_and_slope, tanh};
 
-/// The function that a layer applies to its pre-activations.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Nonlinearity {
-    Identity,
-    Tanh,
-    Relu,
-    /// max(x, 0) + slope·min(x, 0).
-    LeakyRelu(f64),
-    Sigmoid,
-    Softplus,
-    Gelu,
-    Silu,
-}
-
-impl From<Activation> for Nonlinearity {
-    fn from(activation: Activation) -> Self {
-        match activation {
-            Activation::Identity => Self::Identity,
-            Activation::Tanh => Self::Tanh,
-            Activation::Relu => Self::Relu,
-            Activation::LeakyRelu => Self::LeakyRelu(LEAKY_SLOPE),
-            Activation::Sigmoid => Self::Sigmoid,
-            Activation::Softplus => Self::Softplus,
-            Activation::Gelu => Self::Gelu,
-            Activation::Silu => Self::Silu,
-        }
-    }
-}
-
-impl Nonlinearity {
+impl Activation {
     /// Whether the slope is stored beside the value; if not, it follows from the value.
     pub(crate) fn stores_slope(self) -> bool {
         !matches!(self, Self::Identity | Self::Tanh | Self::Sigmoid)
@@ -77,8 +48,8 @@ impl Nonlinearity {
                     *value = l.at_least(*value, zero);
                 }
             }
-            Self::LeakyRelu(leak) => {
-                let leak = l.splat(L::E::from_f64(leak));
+            Self::LeakyRelu => {
+                let leak = l.splat(L::E::from_f64(LEAKY_SLOPE));
                 for (value, slope) in values.iter_mut().zip(slopes) {
                     *slope = l.select_less(zero, *value, one, leak);
                     *value = l.select_less(*value, zero, l.mul(leak, *value), *value);
