@@ -111,15 +111,26 @@ mod signals {
     use std::process::{Child, Stdio};
     use std::time::{Duration, Instant};
 
+    /// A program that ends with its test, also when the test fails.
+    struct Running(Child);
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            // It may have ended already, as it should.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
     /// Starts a run that would take hours, and waits until draws are on disk.
-    fn long_run(folder: &Path) -> Child {
+    fn long_run(folder: &Path) -> Running {
         table(folder);
         let text = fs::read_to_string(folder.join("data.csv")).unwrap();
         let numbers: String = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect();
         fs::write(folder.join("data.csv"), numbers).unwrap();
         // As many threads as chains, so that all have draws; more draws than an hour makes.
         let arguments = ["sample", "data.csv", "--target", "y", "--hidden", "2", "--warmup", "50", "--draws", "2000000"];
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ergodic"))
+        let child = Command::new(env!("CARGO_BIN_EXE_ergodic"))
             .args(arguments)
             .args(["--fan-in", "--threads", "4"])
             .current_dir(folder)
@@ -127,29 +138,30 @@ mod signals {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut running = Running(child);
         let start = Instant::now();
         while published(folder) == 0 {
-            assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+            assert!(running.0.try_wait().unwrap().is_none(), "the run ended by itself");
             assert!(start.elapsed() < Duration::from_secs(120), "no draw was written");
             std::thread::sleep(Duration::from_millis(50));
         }
-        child
+        running
     }
 
     fn published(folder: &Path) -> usize {
         ergodic::draws::RunFolder::load(folder.join("run.zarr")).map_or(0, |draws| draws.min_len())
     }
 
-    fn signal(child: &Child, name: &str) {
-        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    fn signal(running: &Running, name: &str) {
+        assert!(Command::new("kill").args([name, &running.0.id().to_string()]).status().unwrap().success());
     }
 
     #[test]
     fn an_interrupt_ends_the_run_and_keeps_its_draws() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = long_run(folder.path());
-        signal(&child, "-INT");
-        let status = child.wait().unwrap();
+        let mut running = long_run(folder.path());
+        signal(&running, "-INT");
+        let status = running.0.wait().unwrap();
         assert!(matches!(status.code(), Some(0 | 3 | 4)), "{status}");
         let draws = ergodic::draws::RunFolder::load(folder.path().join("run.zarr")).unwrap();
         assert!(draws.min_len() > 0);
@@ -159,9 +171,9 @@ mod signals {
     #[test]
     fn a_killed_run_reads_up_to_its_last_whole_block() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = long_run(folder.path());
-        signal(&child, "-KILL");
-        child.wait().unwrap();
+        let mut running = long_run(folder.path());
+        signal(&running, "-KILL");
+        running.0.wait().unwrap();
         let draws = ergodic::draws::RunFolder::load(folder.path().join("run.zarr")).unwrap();
         assert!(draws.min_len() > 0 && draws.positions().flatten().all(|x| x.is_finite()));
         let summary = ergodic(folder.path(), &["summary", "run.zarr"]);
