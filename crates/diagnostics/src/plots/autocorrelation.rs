@@ -97,9 +97,9 @@ fn autocorrelation(series: &[f64], max_lag: usize) -> Option<Vec<f64>> {
         return None;
     }
     let scaled: Vec<f64> = series.iter().map(|x| (x - mean) / sd).collect();
-    let covariance = |lag: usize| -> f64 { scaled.iter().zip(&scaled[lag..]).map(|(a, b)| a * b).sum() };
-    let variance = covariance(0);
-    Some((0..=max_lag.min(series.len() - 1)).map(|lag| covariance(lag) / variance).collect())
+    let mut values = crate::autocorrelation(&scaled);
+    values.truncate(max_lag.saturating_add(1));
+    Some(values)
 }
 
 impl Plot for AutocorrelationPlot {

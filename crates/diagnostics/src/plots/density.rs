@@ -1,6 +1,7 @@
 //! Estimate the density of draws by a Gaussian kernel, reflected at the ends of the data.
 
 use super::quantity::range;
+use crate::quantiles::quantile_of_sorted;
 use serde::Serialize;
 
 /// Points of the grid on which a density is evaluated.
@@ -81,18 +82,9 @@ fn estimate(values: &[f64], (low, high): (f64, f64), width: f64) -> (Vec<f64>, V
 /// The range of sorted values that is worth showing.
 fn shown_range(sorted: &[f64]) -> (f64, f64) {
     let (low, high) = range(sorted.iter().copied());
-    let (p1, p99) = (quantile(sorted, 0.01), quantile(sorted, 0.99));
+    let (p1, p99) = (quantile_of_sorted(sorted, 0.01), quantile_of_sorted(sorted, 0.99));
     let reach = 3.0 * (p99 - p1);
     if reach > 0.0 { (low.max(p1 - reach), high.min(p99 + reach)) } else { (low, high) }
-}
-
-/// The quantile of sorted values between neighbouring order statistics (type 7 of Hyndman and Fan 1996); NaN without values.
-pub(super) fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let position = probability.clamp(0.0, 1.0) * last as f64;
-    let below = position.floor() as usize;
-    let share = position - below as f64;
-    sorted[below] + share * (sorted[(below + 1).min(last)] - sorted[below])
 }
 
 /// Mean and standard deviation (divisor n − 1; 0 for a single value).
@@ -105,7 +97,7 @@ pub(super) fn mean_and_sd(values: &[f64]) -> (f64, f64) {
 
 fn bandwidth(sorted: &[f64]) -> f64 {
     let sd = mean_and_sd(sorted).1;
-    let iqr = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 1.34;
+    let iqr = (quantile_of_sorted(sorted, 0.75) - quantile_of_sorted(sorted, 0.25)) / 1.34;
     let spread = if iqr > 0.0 { sd.min(iqr) } else { sd };
     0.9 * spread * (sorted.len() as f64).powf(-0.2)
 }
@@ -215,8 +207,8 @@ mod tests {
 
     #[test]
     fn quantiles_interpolate() {
-        assert_eq!(quantile(&[0.0, 1.0, 2.0, 3.0], 0.5), 1.5);
-        assert_eq!(quantile(&[5.0], 0.9), 5.0);
-        assert!(quantile(&[], 0.5).is_nan());
+        assert_eq!(quantile_of_sorted(&[0.0, 1.0, 2.0, 3.0], 0.5), 1.5);
+        assert_eq!(quantile_of_sorted(&[5.0], 0.9), 5.0);
+        assert!(quantile_of_sorted(&[], 0.5).is_nan());
     }
 }

@@ -1,13 +1,13 @@
 //! Draw test targets beside their predictive intervals, sorted by prediction, with the share that the intervals hold.
 
 use super::canvas::{Canvas, Stroke};
-use super::density::quantile;
 use super::grid::{Grid, caveat_lines, stride};
 use super::legend::{Legend, Swatch};
 use super::panel::Axes;
 use super::quantity::{check_predictions, is_drawable, range, widen};
 use super::style::{BLUE, INK, WARNING, count, number};
 use super::{Plot, PlotError};
+use crate::quantiles::quantile_of_sorted;
 use ergodic_draws::{PredictionKind, Predictions};
 use plotters::prelude::DrawingBackend;
 use serde::Serialize;
@@ -77,8 +77,8 @@ impl IntervalsPanel {
         let draws = predictions.num_draws();
         let interval = |(point, (observed, sorted)): (usize, (f64, Vec<f64>))| Interval {
             predicted: (0..draws).map(|draw| predictions.value(draw, point, output)).sum::<f64>() / draws as f64,
-            lower: quantile(&sorted, (1.0 - level) / 2.0),
-            upper: quantile(&sorted, (1.0 + level) / 2.0),
+            lower: quantile_of_sorted(&sorted, (1.0 - level) / 2.0),
+            upper: quantile_of_sorted(&sorted, (1.0 + level) / 2.0),
             observed,
         };
         let mut targets: Vec<Interval> = samples.into_iter().enumerate().map(interval).collect();

@@ -1,13 +1,13 @@
 //! Draw predictions over one input: mean, bands of the function and of observations, data and truth, a panel a method.
 
 use super::canvas::{Canvas, Stroke};
-use super::density::quantile;
 use super::grid::{Grid, caveat_lines, stride};
 use super::legend::{Legend, Swatch};
 use super::panel::Axes;
 use super::quantity::{check_finite, check_predictions, range, widen};
 use super::style::{BLUE, INK, REFERENCE, WARNING, count};
 use super::{Plot, PlotError};
+use crate::quantiles::quantile_of_sorted;
 use ergodic_draws::Predictions;
 use plotters::prelude::DrawingBackend;
 use serde::Serialize;
@@ -147,8 +147,8 @@ fn bands(order: &[usize], rows: &[Vec<f64>]) -> Vec<Band> {
         let mut column: Vec<f64> = rows.iter().map(|row| row[i]).collect();
         column.sort_by(f64::total_cmp);
         for band in &mut bands {
-            band.lower.push(quantile(&column, (1.0 - band.level) / 2.0));
-            band.upper.push(quantile(&column, (1.0 + band.level) / 2.0));
+            band.lower.push(quantile_of_sorted(&column, (1.0 - band.level) / 2.0));
+            band.upper.push(quantile_of_sorted(&column, (1.0 + band.level) / 2.0));
         }
     }
     bands.to_vec()
