@@ -1,10 +1,10 @@
 //! Optimise several members from starts of their own: a deep ensemble (Lakshminarayanan et al. 2017).
 
 use crate::error::{check_count, check_dimension};
-use crate::optimise::{Failure, Optimum, optimise};
+use crate::optimise::{Failure, METHOD, Optimum, optimise};
 use crate::{FitError, FitObserver, Map, Silent, parallel};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
-use ergodic_model::Posterior;
+use ergodic_model::{Posterior, Recording};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -88,7 +88,8 @@ pub fn deep_ensemble_observed(
 
 /// Joins what became of the members to one result.
 fn join(posterior: &dyn Posterior, settings: &DeepEnsemble, members: Vec<Result<Optimum, Failure>>) -> Result<Draws, FitError> {
-    let layout = posterior.layout();
+    let layout = posterior.draw_layout();
+    let mut recording = Recording::new(posterior);
     let mut report = RunReport::new("deep_ensemble", settings.map.seed);
     report.settings = serde_json::to_value(settings).unwrap_or_default();
     let mut chain = ChainDraws::new(layout.dim());
@@ -100,7 +101,7 @@ fn join(posterior: &dyn Posterior, settings: &DeepEnsemble, members: Vec<Result<
     for (member, result) in members.into_iter().enumerate() {
         match result {
             Ok(optimum) => {
-                chain.push(&optimum.position);
+                chain.push(recording.mode(&optimum.position).map_err(FitError::at(METHOD, optimum.steps))?);
                 chain.statistics.push(&[optimum.log_density, member as f64]);
                 report.chains.push(optimum.report());
                 report.warnings.extend(optimum.warnings);

@@ -5,7 +5,7 @@ use crate::error::{check_count, check_dimension, check_positive};
 use crate::optimise::{METHOD, optimise};
 use crate::{FitError, FitObserver, Schedule, Silent};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
-use ergodic_model::Posterior;
+use ergodic_model::{Posterior, Recording};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -106,11 +106,14 @@ pub fn map_observed(posterior: &dyn Posterior, settings: &Map, observer: &dyn Fi
     let mut report = RunReport::new(METHOD, settings.seed);
     report.settings = serde_json::to_value(settings).unwrap_or_default();
     report.warnings.extend(optimum.warnings.iter().cloned());
-    let mut chain = ChainDraws::from_positions(optimum.position.len(), optimum.position.clone());
+    let layout = posterior.draw_layout();
+    let mut recording = Recording::new(posterior);
+    let draw = recording.mode(&optimum.position).map_err(FitError::at(METHOD, optimum.steps))?;
+    let mut chain = ChainDraws::from_positions(layout.dim(), draw.to_vec());
     chain.statistics = Statistics::new(vec![Column { name: "lp".to_owned(), kind: FieldKind::Real }]);
     chain.statistics.push(&[optimum.log_density]);
     report.chains.push(optimum.report());
     report.objective = optimum.trace;
     report.seconds = start.elapsed().as_secs_f64();
-    Ok(Draws::new(posterior.layout(), Origin::Point, vec![chain], report))
+    Ok(Draws::new(layout, Origin::Point, vec![chain], report))
 }

@@ -26,7 +26,7 @@ pub(crate) struct Optimum {
     /// The largest component of its gradient, without sign.
     largest_gradient: f64,
     pub(crate) gradients: u64,
-    steps: usize,
+    pub(crate) steps: usize,
     non_finite_steps: usize,
     pub(crate) trace: Vec<(u64, f64)>,
     pub(crate) warnings: Vec<String>,

@@ -1,7 +1,7 @@
 //! Define what chains share: evaluators, names of coordinates, initial positions and capabilities.
 
 use crate::capabilities::Capabilities;
-use crate::{ChainRng, LogDensity};
+use crate::{ChainRng, LogDensity, Recorder};
 use ergodic_draws::{Layout, LayoutError};
 use rand::RngExt;
 
@@ -10,7 +10,7 @@ use rand::RngExt;
 /// Anything that is [`LogDensity`]` + Clone + Send + Sync` implements it, without names and with initial positions uniform
 /// on (−2, 2), Stan's choice; [`Labelled`] adds names, transforms and an initial position. Networks implement it themselves.
 pub trait Posterior: Sync {
-    /// Names, shapes and transforms of the coordinates.
+    /// Names, shapes and transforms of the coordinates that samplers move in.
     fn layout(&self) -> Layout;
 
     /// An evaluator of the log density for one chain.
@@ -26,6 +26,17 @@ pub trait Posterior: Sync {
     /// Writes the prior's standard deviation of each coordinate, toward which adapted scales are shrunk; 1 where it is not known.
     fn prior_scales(&self, scales: &mut [f64]) {
         scales.fill(1.0);
+    }
+
+    /// Names, shapes and transforms of what is stored of a position; the position itself unless there is a
+    /// [`recorder`](Self::recorder).
+    fn draw_layout(&self) -> Layout {
+        self.layout()
+    }
+
+    /// What turns positions into stored draws; `None` where the position itself is stored.
+    fn recorder(&self) -> Option<Box<dyn Recorder + Send + '_>> {
+        None
     }
 
     /// What else the model can do; nothing unless it says so.

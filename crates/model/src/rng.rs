@@ -27,6 +27,8 @@ pub enum Purpose {
     Split = 6,
     /// Targets and tests.
     Test = 7,
+    /// What a stored draw adds to its position.
+    Record = 8,
 }
 
 /// The stream of `purpose` in chain `chain` under `seed`: ChaCha8 with the stream number `(chain + 1) · 256 + purpose`.

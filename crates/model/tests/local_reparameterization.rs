@@ -256,14 +256,14 @@ impl BoundPrior for Logistic {
     fn description(&self) -> String {
         "logistic".into()
     }
-    fn add_gradient(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
+    fn add_gradient(&self, weights: &[f64], _: &[f64], gradient: &mut [f64], _: &mut [f64]) -> f64 {
         let add = |(w, g): (&f64, &mut f64)| {
             *g -= (0.5 * w).tanh();
             -2.0 * (0.5 * w).cosh().ln() - 4.0_f64.ln()
         };
         weights.iter().zip(gradient).map(add).sum()
     }
-    fn draw(&self, rng: &mut ChainRng, weights: &mut [f64]) {
+    fn draw(&self, rng: &mut ChainRng, weights: &mut [f64], _: &mut [f64]) {
         for w in weights {
             let u: f64 = rng.random_range(1e-12..1.0);
             *w = (u / (1.0 - u)).ln();

@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::initial::initial_state;
 use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Method, Observer, Progress, Run};
 use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Sink, Statistics};
-use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior, Purpose, stream};
+use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior, Purpose, Recording, stream};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,8 @@ pub(crate) struct Shared<'a, P: ?Sized, M> {
     pub method: &'a M,
     pub run: &'a Run,
     pub layout: &'a Layout,
+    /// Coordinates of a stored draw.
+    pub draw_dim: usize,
     pub prior_scales: &'a [f64],
     pub initial_positions: Option<&'a [Vec<f64>]>,
     pub sink: Option<&'a dyn Sink>,
@@ -59,7 +61,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
     pub(crate) fn run_chain(&self, chain: usize, record: ChainRecord) -> Ended {
         let mut counters = Counters::default();
         let mut living: Option<LivingOf<M>> = None;
-        let mut draws = ChainDraws::new(self.layout.dim());
+        let mut draws = ChainDraws::new(self.draw_dim);
         let columns = || <<M::Kernel as Kernel>::Info as Info>::FIELDS.iter().map(Column::from).collect();
         draws.statistics = Statistics::new(columns());
         if self.run.keep_warmup_statistics {
@@ -201,6 +203,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
         sink: &mut Option<Box<dyn ChainSink + '_>>,
     ) -> Result<Outcome, ChainError> {
         let (warmup, total) = (self.run.warmup, self.run.warmup + self.run.draws);
+        let mut recording = Recording::new(self.posterior);
         let mut clock = Instant::now();
         while counters.iteration < total {
             let iteration = counters.iteration;
@@ -222,7 +225,12 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
                 living.pending = true;
                 seen = Some((info.step_size(), info.n_steps(), info.acceptance_rate()));
             }
-            let (position, statistics) = (living.state.position(), living.row.as_slice());
+            let statistics = living.row.as_slice();
+            let is_kept = sink.is_some() || (phase == Phase::Sampling && self.keep_draws);
+            let position = match living.state.position() {
+                position if is_kept => recording.draw(position, || self.record_stream(chain, iteration))?,
+                position => position,
+            };
             if let Some(sink) = sink {
                 sink.record(&DrawRef { phase, index, position, statistics })?;
             }
@@ -256,6 +264,13 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
             }
         }
         Ok(Outcome::Completed)
+    }
+
+    /// The random stream of what draw `iteration` adds to its position: the same after a resumption.
+    fn record_stream(&self, chain: usize, iteration: usize) -> ChainRng {
+        let mut rng = stream(self.run.seed, chain, Purpose::Record);
+        rng.set_word_pos((iteration as u128) << 24);
+        rng
     }
 
     /// One transition, and what adaptation learns from it.

@@ -164,7 +164,8 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let started = Instant::now();
         self.run.validate()?;
         self.method.validate()?;
-        let layout = Arc::new(self.posterior.layout());
+        let layout = self.posterior.layout();
+        let draw_layout = Arc::new(self.posterior.draw_layout());
         let dim = layout.dim();
         self.check_model(&layout)?;
         let header = Header::new(&self.method, dim, &self.run)?;
@@ -183,7 +184,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         report.settings = serde_json::json!({ "method": self.method, "run": self.run });
         if let Some(sink) = self.sink {
             sink.begin(&Schema {
-                layout: Arc::clone(&layout),
+                layout: Arc::clone(&draw_layout),
                 columns: <<M::Kernel as Kernel>::Info as Info>::FIELDS.iter().map(Column::from).collect(),
                 origin,
                 chains: self.run.chains,
@@ -199,6 +200,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             method: &self.method,
             run: &self.run,
             layout: &layout,
+            draw_dim: draw_layout.dim(),
             prior_scales: &prior_scales,
             initial_positions: self.initial_positions,
             sink: self.sink,
@@ -223,7 +225,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         if let Some(error) = &sink_error {
             report.warnings.push(format!("the sink could not finish: {error}"));
         }
-        let draws = Draws::new(layout, origin, chains, report);
+        let draws = Draws::new(draw_layout, origin, chains, report);
         Ok(Driven { draws, checkpoint: Checkpoint { header, chains: records }, has_draws, sink_error })
     }
 

@@ -12,7 +12,7 @@ use crate::optimise::Failure;
 use crate::{DiagonalNormal, FitError, FitObserver, Silent, parallel};
 use climb::{Fitted, fit_from};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
-use ergodic_model::{Posterior, Purpose, stream};
+use ergodic_model::{ChainRng, Posterior, Purpose, Recording, stream};
 use std::time::Instant;
 
 const METHOD: &str = "mean_field";
@@ -115,7 +115,7 @@ pub fn mean_field_observed(
     chosen.sampling_gradients = sampling_gradients;
     chosen.sampling_seconds = (begin.elapsed() - fitted_at).as_secs_f64();
     report.seconds = begin.elapsed().as_secs_f64();
-    let draws = Draws::new(posterior.layout(), Origin::Approximation, vec![chain], report);
+    let draws = Draws::new(posterior.draw_layout(), Origin::Approximation, vec![chain], report);
     Ok(MeanFieldFit { draws, approximation: fitted.q, elbo, elbo_se, estimator })
 }
 
@@ -158,14 +158,18 @@ fn draw(
     let column = |name: &str| Column { name: name.to_owned(), kind: FieldKind::Real };
     let mut statistics = Statistics::new(vec![column("lp"), column("log_q")]);
     let dim = q.dim();
-    let mut positions = vec![0.0; settings.draws * dim];
+    let mut position = vec![0.0; dim];
+    let mut recording = Recording::new(posterior);
+    let mut chain = ChainDraws::new(posterior.draw_layout().dim());
     let mut gradient = vec![0.0; dim];
     let mut differences = Vec::with_capacity(settings.draws);
-    for (index, position) in positions.chunks_exact_mut(dim).enumerate() {
-        q.draw(&mut rng, position);
+    for index in 0..settings.draws {
+        q.draw(&mut rng, &mut position);
         let lp =
-            density.log_density_and_gradient(position, &mut gradient).map_err(FitError::at(METHOD, settings.steps + index))?;
-        let log_q = q.log_density(position);
+            density.log_density_and_gradient(&position, &mut gradient).map_err(FitError::at(METHOD, settings.steps + index))?;
+        let log_q = q.log_density(&position);
+        let recorded = recording.draw(&position, || record_stream(settings.seed, index));
+        chain.push(recorded.map_err(FitError::at(METHOD, settings.steps + index))?);
         statistics.push(&[lp, log_q]);
         differences.push(lp - log_q);
     }
@@ -178,9 +182,15 @@ fn draw(
             settings.draws
         ));
     }
-    let mut chain = ChainDraws::from_positions(dim, positions);
     chain.statistics = statistics;
     Ok((chain, elbo, elbo_se))
+}
+
+/// The random stream of what draw `index` adds to its position.
+fn record_stream(seed: u64, index: usize) -> ChainRng {
+    let mut rng = stream(seed, 0, Purpose::Record);
+    rng.set_word_pos((index as u128) << 24);
+    rng
 }
 
 /// The mean of independent values and its standard error.

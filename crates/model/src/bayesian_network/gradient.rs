@@ -70,7 +70,8 @@ impl<'a> RowGradient<'a> {
         }
     }
 
-    /// Writes the gradient of the log likelihood of the given rows, or of all, and returns that log likelihood.
+    /// Writes the gradient of the log likelihood of the given rows, or of all, and returns that log likelihood; position and gradient
+    /// hold the weights and the likelihood's parameters.
     pub(crate) fn evaluate(
         &mut self,
         num_weights: usize,
@@ -94,15 +95,46 @@ impl<'a> RowGradient<'a> {
     }
 }
 
+/// The log likelihood of a network as a function of a whole position, for one chain.
+pub(crate) struct LikelihoodGradient<'a> {
+    model: &'a BayesianNetwork,
+    rows: RowGradient<'a>,
+    /// The weights and the likelihood's parameters, where a prior moves in other coordinates than the weights.
+    weights: Vec<f64>,
+}
+
+impl<'a> LikelihoodGradient<'a> {
+    pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
+        let room = if model.prior.reparameterization().is_some() { model.num_in_likelihood() } else { 0 };
+        Self { model, rows: RowGradient::new(model), weights: vec![0.0; room] }
+    }
+
+    /// Writes the gradient of the log likelihood of the given rows, or of all, in every coordinate, and returns that log likelihood.
+    pub(crate) fn evaluate(&mut self, position: &[f64], rows: Option<&[usize]>, gradient: &mut [f64]) -> f64 {
+        let num_weights = self.model.network.num_weights();
+        let (d_likelihood, d_scales) = gradient.split_at_mut(self.model.num_in_likelihood());
+        d_scales.fill(0.0);
+        let Some(form) = self.model.prior.reparameterization() else {
+            return self.rows.evaluate(num_weights, &position[..d_likelihood.len()], rows, d_likelihood);
+        };
+        let [coordinates, parameters, scales] = self.model.parts(position);
+        form.weights(coordinates, scales, &mut self.weights[..num_weights]);
+        self.weights[num_weights..].copy_from_slice(parameters);
+        let log_likelihood = self.rows.evaluate(num_weights, &self.weights, rows, d_likelihood);
+        form.pull_back(coordinates, scales, &mut d_likelihood[..num_weights], d_scales);
+        log_likelihood
+    }
+}
+
 /// The log posterior of a network, for one chain.
 pub(crate) struct Evaluator<'a> {
     model: &'a BayesianNetwork,
-    rows: RowGradient<'a>,
+    likelihood: LikelihoodGradient<'a>,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
-        Self { model, rows: RowGradient::new(model) }
+        Self { model, likelihood: LikelihoodGradient::new(model) }
     }
 }
 
@@ -112,7 +144,7 @@ impl LogDensity for Evaluator<'_> {
     }
 
     fn log_density_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {
-        let log_likelihood = self.rows.evaluate(self.model.network.num_weights(), position, None, gradient);
+        let log_likelihood = self.likelihood.evaluate(position, None, gradient);
         Ok(log_likelihood + self.model.add_prior_gradient(position, gradient))
     }
 }

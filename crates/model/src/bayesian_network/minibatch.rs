@@ -1,7 +1,7 @@
 //! Compute the log likelihood of some rows and its gradient, apart from the prior.
 
 use super::BayesianNetwork;
-use super::gradient::RowGradient;
+use super::gradient::LikelihoodGradient;
 use crate::{EvaluationError, MinibatchEvaluator, MinibatchGradient};
 
 impl MinibatchGradient for BayesianNetwork {
@@ -10,13 +10,13 @@ impl MinibatchGradient for BayesianNetwork {
     }
 
     fn minibatch_evaluator(&self) -> Box<dyn MinibatchEvaluator + Send + '_> {
-        Box::new(Minibatches { model: self, rows: RowGradient::new(self) })
+        Box::new(Minibatches { model: self, likelihood: LikelihoodGradient::new(self) })
     }
 }
 
 struct Minibatches<'a> {
     model: &'a BayesianNetwork,
-    rows: RowGradient<'a>,
+    likelihood: LikelihoodGradient<'a>,
 }
 
 impl MinibatchEvaluator for Minibatches<'_> {
@@ -29,7 +29,7 @@ impl MinibatchEvaluator for Minibatches<'_> {
         check_rows(rows, self.model.rows.count)?;
         self.model.check_dim("position", position.len())?;
         self.model.check_dim("gradient", gradient.len())?;
-        Ok(self.rows.evaluate(self.model.network.num_weights(), position, Some(rows), gradient))
+        Ok(self.likelihood.evaluate(position, Some(rows), gradient))
     }
 
     fn log_prior_and_gradient(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, EvaluationError> {

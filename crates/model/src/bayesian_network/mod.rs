@@ -8,23 +8,26 @@ mod outputs;
 mod plain_evaluator;
 mod pointwise;
 mod predictions;
+mod recorder;
 
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
     BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
-    NetworkError, Posterior, Precision, Prior, PriorDraws, Standardization,
+    NetworkError, Posterior, Precision, Prior, PriorDraws, Recorder, Standardization, Tensor,
 };
 use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
 use gradient::{Evaluator, PackedData};
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
+use recorder::WeightRecorder;
 use std::sync::Arc;
 
-/// The posterior of a network's weights and its likelihood's parameters, given data.
+/// The posterior of a network's weights, its likelihood's parameters and its prior's, given data.
 ///
-/// The log density is Σₙ ln p(yₙ | f(xₙ; w), θ) + ln p(w) + ln p(θ), in nats, with all constants. The flat position holds the
-/// network's weights and then the likelihood's parameters, as [`layout`](Posterior::layout) names them.
+/// The log density is Σₙ ln p(yₙ | f(xₙ; w), θ) + ln p(w | τ) + ln p(θ) + ln p(τ), in nats, with all constants. The flat position
+/// holds a coordinate for each of the network's weights, then the likelihood's parameters θ and those of the prior τ, as
+/// [`layout`](Posterior::layout) names them. Draws always hold the weights themselves, also where the prior moves in other coordinates.
 ///
 /// Inputs, and the targets of a regression, are standardised by the rows the posterior is built on; predictions come back in the
 /// unit the targets were given in.
@@ -52,6 +55,7 @@ pub struct BayesianNetwork {
     pub(crate) class_names: Vec<String>,
     pub(crate) packed: PackedData,
     layout: Layout,
+    draw_layout: Layout,
 }
 
 /// Standardised training rows, row-major.
@@ -178,7 +182,8 @@ impl BayesianNetwork {
         };
         let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));
         let parameters = likelihood.parameters();
-        let mut blocks = network.blocks();
+        let mut blocks: Vec<Block> = network.tensors().into_iter().map(|tensor| tensor.block).collect();
+        let num_tensors = blocks.len();
         for parameter in &parameters {
             let transform = match parameter.transform {
                 Transform::Exp { factor } => Transform::Exp { factor: factor * standardization.targets[0].1 },
@@ -186,8 +191,17 @@ impl BayesianNetwork {
             };
             blocks.push(Block::new(parameter.name, &[]).with_role(Role::Noise).with_transform(transform));
         }
+        let mut position_blocks = blocks.clone();
+        if prior.reparameterization().is_some() {
+            for block in &mut position_blocks[..num_tensors] {
+                block.name.push_str(".standardised");
+            }
+        }
+        position_blocks.extend(prior.parameters());
+        blocks.extend(prior.parameters());
         let mut model = Self {
-            layout: Layout::new(blocks)?,
+            layout: Layout::new(position_blocks)?,
+            draw_layout: Layout::new(blocks)?,
             rows: Arc::new(rows),
             target_name: data.target_names().join(", "),
             class_names: data.class_names().to_vec(),
@@ -248,12 +262,25 @@ impl BayesianNetwork {
         Err(EvaluationError::new(format!("the {what} has {found} coordinates and the model {expected}")))
     }
 
-    /// Adds the gradient of the log prior, of weights and of the likelihood's parameters, and returns the log prior.
+    /// The parts of a position: a coordinate for each weight, the likelihood's parameters, the prior's.
+    pub(crate) fn parts<'p>(&self, position: &'p [f64]) -> [&'p [f64]; 3] {
+        let (coordinates, rest) = position.split_at(self.network.num_weights());
+        let (parameters, scales) = rest.split_at(self.parameters.len());
+        [coordinates, parameters, scales]
+    }
+
+    /// The number of weights and likelihood's parameters: what the log likelihood depends on.
+    pub(crate) fn num_in_likelihood(&self) -> usize {
+        self.network.num_weights() + self.parameters.len()
+    }
+
+    /// Adds the gradient of the log prior, of weights, of the likelihood's parameters and of its own, and returns the log prior.
     pub(crate) fn add_prior_gradient(&self, position: &[f64], gradient: &mut [f64]) -> f64 {
-        let (weights, parameters) = position.split_at(self.network.num_weights());
-        let (weight_gradient, parameter_gradient) = gradient.split_at_mut(weights.len());
-        let mut log_prior = self.prior.add_gradient(weights, weight_gradient);
-        for ((x, g), parameter) in parameters.iter().zip(parameter_gradient).zip(&self.parameters) {
+        let [coordinates, parameters, scales] = self.parts(position);
+        let (d_coordinates, rest) = gradient.split_at_mut(coordinates.len());
+        let (d_parameters, d_scales) = rest.split_at_mut(parameters.len());
+        let mut log_prior = self.prior.add_gradient(coordinates, scales, d_coordinates, d_scales);
+        for ((x, g), parameter) in parameters.iter().zip(d_parameters).zip(&self.parameters) {
             let z = (x - parameter.prior_mean) / parameter.prior_sd;
             *g -= z / parameter.prior_sd;
             log_prior -= 0.5 * z * z + parameter.prior_sd.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln();
@@ -307,27 +334,55 @@ impl Posterior for BayesianNetwork {
     /// A draw from the prior, with the weights into a layer of n inputs no larger than a few 1/√n, so that hidden units do not start
     /// saturated, and the likelihood's parameters at their prior mean.
     fn initial_position(&self, rng: &mut ChainRng, position: &mut [f64]) {
-        self.draw_prior(rng, position);
-        let scales = self.prior.scales();
-        for layer in self.network.layers() {
-            let limit = 1.0 / (layer.inputs as f64).sqrt();
-            for i in layer.weights().chain(layer.biases()) {
-                if scales[i] > limit {
-                    position[i] *= limit / scales[i];
+        let (coordinates, rest) = position.split_at_mut(self.network.num_weights());
+        let (parameters, scales) = rest.split_at_mut(self.parameters.len());
+        self.prior.initial(rng, coordinates, scales);
+        let mut weights = coordinates.to_vec();
+        if let Some(form) = self.prior.reparameterization() {
+            form.weights(coordinates, scales, &mut weights);
+        }
+        for Tensor { block, fan_in } in self.network.tensors() {
+            let limit = 1.0 / (fan_in as f64).sqrt();
+            let range = block.range();
+            if self.prior.reparameterization().is_none() && self.prior.scales()[range.clone()].iter().all(|sd| sd.is_finite()) {
+                for (w, sd) in weights[range.clone()].iter_mut().zip(&self.prior.scales()[range]) {
+                    *w *= (limit / sd).min(1.0);
                 }
+                continue;
+            }
+            // The size of the draw stands for the scale, which is sampled or does not exist.
+            let values = &mut weights[range];
+            let size = (values.iter().map(|w| w * w).sum::<f64>() / values.len().max(1) as f64).sqrt();
+            for w in values {
+                *w *= (limit / size).min(1.0);
             }
         }
-        for (x, parameter) in position[self.network.num_weights()..].iter_mut().zip(&self.parameters) {
+        match self.prior.reparameterization() {
+            Some(form) => form.coordinates(&weights, scales, coordinates),
+            None => coordinates.copy_from_slice(&weights),
+        }
+        for (x, parameter) in parameters.iter_mut().zip(&self.parameters) {
             *x = parameter.prior_mean;
         }
     }
 
     fn prior_scales(&self, scales: &mut [f64]) {
-        let (weights, parameters) = scales.split_at_mut(self.network.num_weights());
-        weights.copy_from_slice(self.prior.scales());
+        let (coordinates, rest) = scales.split_at_mut(self.network.num_weights());
+        let (parameters, prior) = rest.split_at_mut(self.parameters.len());
+        coordinates.copy_from_slice(self.prior.scales());
         for (scale, parameter) in parameters.iter_mut().zip(&self.parameters) {
             *scale = parameter.prior_sd;
         }
+        self.prior.parameter_scales(prior);
+    }
+
+    fn draw_layout(&self) -> Layout {
+        self.draw_layout.clone()
+    }
+
+    fn recorder(&self) -> Option<Box<dyn Recorder + Send + '_>> {
+        self.prior.reparameterization()?;
+        Some(Box::new(WeightRecorder { model: self }))
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
@@ -336,7 +391,8 @@ impl Posterior for BayesianNetwork {
             pointwise: Some(self),
             prior: Some(self),
             outputs: Some(self),
-            curvature: Some(self),
+            // Curvature is in the weights, which must then be the coordinates.
+            curvature: if self.draw_layout == self.layout && self.prior.parameters().is_empty() { Some(self) } else { None },
             // Closed forms hold for independent normal priors alone.
             local_reparameterization: if self.prior.is_normal() { Some(self) } else { None },
         }
@@ -345,8 +401,9 @@ impl Posterior for BayesianNetwork {
 
 impl PriorDraws for BayesianNetwork {
     fn draw_prior(&self, rng: &mut ChainRng, position: &mut [f64]) {
-        let (weights, parameters) = position.split_at_mut(self.network.num_weights());
-        self.prior.draw(rng, weights);
+        let (coordinates, rest) = position.split_at_mut(self.network.num_weights());
+        let (parameters, scales) = rest.split_at_mut(self.parameters.len());
+        self.prior.draw(rng, coordinates, scales);
         for (x, parameter) in parameters.iter_mut().zip(&self.parameters) {
             let z: f64 = StandardNormal.sample(rng);
             *x = parameter.prior_mean + parameter.prior_sd * z;

@@ -17,4 +17,4 @@ pub(crate) use block::PackedRows;
 pub(crate) use fused::{FusedData, FusedGradient};
 pub(crate) use local::{LocalNetwork, OutputPanel};
 pub(crate) use plain::PlainNetwork;
-pub use spec::{DenseLayer, Network, NetworkError};
+pub use spec::{DenseLayer, Network, NetworkError, Tensor};

@@ -50,6 +50,15 @@ impl DenseLayer {
     }
 }
 
+/// One tensor of a network's parameters, such as the weights of a layer: what a prior is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// Its name, shape, layer and role, and where it stands in the flat vector of weights.
+    pub block: Block,
+    /// Number of inputs that each unit of its layer sums over; for biases that of their layer's weights.
+    pub fan_in: usize,
+}
+
 /// Why a network cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -132,14 +141,20 @@ impl Network {
         widths.map(|width| width.to_string()).collect::<Vec<_>>().join("-")
     }
 
-    /// The blocks of the flat vector: `layer0.weight`, `layer0.bias`, and so on.
+    /// The tensors of the flat vector in order: `layer0.weight`, `layer0.bias`, and so on.
     #[must_use]
-    pub fn blocks(&self) -> Vec<Block> {
-        let blocks = self.layers.iter().enumerate().flat_map(|(index, layer)| {
-            let weight = Block::new(format!("layer{index}.weight"), &[layer.outputs, layer.inputs]).with_role(Role::Weight);
-            let bias = Block::new(format!("layer{index}.bias"), &[layer.outputs]).with_role(Role::Bias);
-            [weight.in_layer(index), bias.in_layer(index)]
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let tensors = self.layers.iter().enumerate().flat_map(|(index, layer)| {
+            let tensor = |name, shape: &[usize], role, offset| {
+                let mut block = Block::new(format!("layer{index}.{name}"), shape).with_role(role).in_layer(index);
+                block.offset = offset;
+                Tensor { block, fan_in: layer.inputs }
+            };
+            [
+                tensor("weight", &[layer.outputs, layer.inputs], Role::Weight, layer.weights().start),
+                tensor("bias", &[layer.outputs], Role::Bias, layer.biases().start),
+            ]
         });
-        blocks.collect()
+        tensors.collect()
     }
 }

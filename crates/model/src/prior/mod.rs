@@ -5,6 +5,7 @@ mod normal;
 pub use normal::{NormalPrior, Scale};
 
 use crate::{ChainRng, Network};
+use ergodic_draws::Block;
 
 /// A prior over the weights and biases of a network, described apart from any network.
 pub trait Prior: std::fmt::Debug + Send + Sync {
@@ -16,21 +17,69 @@ pub trait Prior: std::fmt::Debug + Send + Sync {
 }
 
 /// A prior over the flat weight vector of one network.
+///
+/// Samplers move in one coordinate per weight, and in the prior's own [`parameters`](Self::parameters), such as scales that are
+/// sampled along. The coordinates are the weights, unless the prior has a [`reparameterization`](Self::reparameterization).
 pub trait BoundPrior: std::fmt::Debug + Send + Sync {
     /// Description for reports, such as `normal, sd 1 (weights) and 1 (biases)`.
     fn description(&self) -> String;
 
-    /// Adds the gradient of the log prior to `gradient`, and returns the log prior in nats with all constants.
-    fn add_gradient(&self, weights: &[f64], gradient: &mut [f64]) -> f64;
+    /// The coordinates that the prior adds, unconstrained; their transforms say how they are read. None by default.
+    fn parameters(&self) -> Vec<Block> {
+        Vec::new()
+    }
 
-    /// Writes one draw.
-    fn draw(&self, rng: &mut ChainRng, weights: &mut [f64]);
+    /// Adds the gradient of the log prior, of coordinates and parameters with their Jacobians, to the two gradients, and returns the
+    /// log prior in nats with all constants.
+    fn add_gradient(&self, coordinates: &[f64], parameters: &[f64], d_coordinates: &mut [f64], d_parameters: &mut [f64])
+    -> f64;
 
-    /// The standard deviation of each weight, infinite where the prior has none.
+    /// Writes one draw of the coordinates and parameters.
+    fn draw(&self, rng: &mut ChainRng, coordinates: &mut [f64], parameters: &mut [f64]);
+
+    /// Writes where a chain may start: a draw, by default. Priors whose draws reach very far start nearer.
+    fn initial(&self, rng: &mut ChainRng, coordinates: &mut [f64], parameters: &mut [f64]) {
+        self.draw(rng, coordinates, parameters);
+    }
+
+    /// The standard deviation of each coordinate, infinite where the prior has none.
     fn scales(&self) -> &[f64];
 
-    /// Whether the weights are independent normal with mean 0 and standard deviations [`scales`](Self::scales).
-    fn is_normal(&self) -> bool;
+    /// The standard deviation of each parameter; 1 unless the prior says otherwise.
+    fn parameter_scales(&self, scales: &mut [f64]) {
+        scales.fill(1.0);
+    }
+
+    /// How weights follow from coordinates, where they are not the same.
+    fn reparameterization(&self) -> Option<&dyn Reparameterization> {
+        None
+    }
+
+    /// Whether the weights are independent normal with mean 0 and standard deviations [`scales`](Self::scales), which are fixed.
+    fn is_normal(&self) -> bool {
+        false
+    }
+}
+
+/// Weights as a function of coordinates that the data inform better than the weights' own: w = w(z, θ), with θ the prior's parameters.
+///
+/// With w = s(θ) z and z standard normal, the coordinates stay of order 1 whatever the scales are (the non-centred form of
+/// Papaspiliopoulos, Roberts & Sköld 2007).
+pub trait Reparameterization {
+    /// Writes the weights.
+    fn weights(&self, coordinates: &[f64], parameters: &[f64], weights: &mut [f64]);
+
+    /// Turns a gradient in the weights, in place, into one in the coordinates, and adds that in the parameters to `d_parameters`.
+    fn pull_back(&self, coordinates: &[f64], parameters: &[f64], gradient: &mut [f64], d_parameters: &mut [f64]);
+
+    /// Writes the coordinates that have the given weights.
+    fn coordinates(&self, weights: &[f64], parameters: &[f64], coordinates: &mut [f64]);
+
+    /// Whether each weight is its own coordinate, standard normal, times a scale that depends on the parameters alone, so that the
+    /// weights are independent normal given the parameters. The scales are then the weights of coordinates that are all 1.
+    fn is_scaling(&self) -> bool {
+        false
+    }
 }
 
 /// Why a prior does not fit a network.
@@ -45,6 +94,9 @@ pub enum PriorError {
         /// What was given.
         value: f64,
     },
+    /// The prior does not fit the network in a way of its own.
+    #[error("{0}")]
+    Unsuitable(String),
     /// There is another number of scales than layers.
     #[error("the prior has {found} scales per layer for {what} and the network {expected} layers; give one scale a layer")]
     LayerCount {

@@ -1,7 +1,8 @@
 //! Put independent normal priors on weights and biases.
 
 use super::{BoundPrior, Prior, PriorError};
-use crate::{ChainRng, Network};
+use crate::{ChainRng, Network, Tensor};
+use ergodic_draws::Role;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
@@ -91,13 +92,14 @@ impl Scale {
 
 impl Prior for NormalPrior {
     fn bind(&self, network: &Network) -> Result<Box<dyn BoundPrior>, PriorError> {
-        let layers = network.layers();
-        self.weights.check("weights", layers.len())?;
-        self.biases.check("biases", layers.len())?;
+        let tensors = network.tensors();
+        let layers = tensors.iter().filter_map(|tensor| tensor.block.layer).max().map_or(0, |last| last + 1);
+        self.weights.check("weights", layers)?;
+        self.biases.check("biases", layers)?;
         let mut scales = vec![0.0; network.num_weights()];
-        for (index, layer) in layers.iter().enumerate() {
-            scales[layer.weights()].fill(self.weights.in_layer(index, layer.inputs));
-            scales[layer.biases()].fill(self.biases.in_layer(index, layer.inputs));
+        for Tensor { block, fan_in } in tensors {
+            let scale = if block.role == Role::Bias { &self.biases } else { &self.weights };
+            scales[block.range()].fill(scale.in_layer(block.layer.unwrap_or(0), fan_in));
         }
         let precisions = scales.iter().map(|sd| 1.0 / (sd * sd)).collect();
         let constant = scales.iter().map(|sd| -sd.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln()).sum();
@@ -119,7 +121,7 @@ impl BoundPrior for BoundNormal {
         self.description.clone()
     }
 
-    fn add_gradient(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
+    fn add_gradient(&self, weights: &[f64], _parameters: &[f64], gradient: &mut [f64], _d_parameters: &mut [f64]) -> f64 {
         // Eight sums in a fixed order let the compiler use vector instructions.
         let mut sums = [0.0; 8];
         let mut chunks = weights.chunks_exact(8).zip(self.precisions.chunks_exact(8)).zip(gradient.chunks_exact_mut(8));
@@ -139,7 +141,7 @@ impl BoundPrior for BoundNormal {
         self.constant - 0.5 * sum
     }
 
-    fn draw(&self, rng: &mut ChainRng, weights: &mut [f64]) {
+    fn draw(&self, rng: &mut ChainRng, weights: &mut [f64], _parameters: &mut [f64]) {
         for (w, sd) in weights.iter_mut().zip(&self.scales) {
             let z: f64 = StandardNormal.sample(rng);
             *w = sd * z;
@@ -170,9 +172,9 @@ mod tests {
         let dim = prior.scales().len();
         let mut rng = stream(1, 0, Purpose::Test);
         let mut weights = vec![0.0; dim];
-        prior.draw(&mut rng, &mut weights);
+        prior.draw(&mut rng, &mut weights, &mut []);
         let mut gradient = vec![0.0; dim];
-        let value = prior.add_gradient(&weights, &mut gradient);
+        let value = prior.add_gradient(&weights, &[], &mut gradient, &mut []);
         let normal = |w: f64, sd: f64| -0.5 * (w / sd).powi(2) - (sd * (2.0 * std::f64::consts::PI).sqrt()).ln();
         let expected: f64 = weights.iter().zip(prior.scales()).map(|(&w, &sd)| normal(w, sd)).sum();
         assert!((value - expected).abs() < 1e-12 * expected.abs());
