@@ -38,6 +38,8 @@ pub mod prelude {
         Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, EvaluationError, Gaussian, LogDensity, Network,
         NormalPrior, Posterior, check_gradient, density,
     };
+    #[cfg(feature = "autodiff")]
+    pub use ergodic_model::{AutomaticGradient, DifferentiableDensity, Scalar};
     #[cfg(feature = "progress")]
     pub use ergodic_sampler::ProgressBars;
     pub use ergodic_sampler::{Hmc, Nuts, Run, Sampler, sample};

@@ -2,6 +2,8 @@
 //!
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
+#[cfg(feature = "autodiff")]
+mod automatic_gradient;
 mod bayesian_network;
 #[doc(hidden)]
 pub mod bench_support;
@@ -20,6 +22,8 @@ mod recording;
 mod rng;
 mod simd;
 
+#[cfg(feature = "autodiff")]
+pub use automatic_gradient::{AutomaticGradient, DifferentiableDensity, Scalar};
 pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{
     Capabilities, Curvature, LayerFactors, LocalEvaluator, LocalReparameterization, MinibatchEvaluator, MinibatchGradient,
