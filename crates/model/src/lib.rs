@@ -21,6 +21,8 @@ mod prior;
 mod recording;
 mod rng;
 mod simd;
+mod starting_at;
+mod tempered;
 
 #[cfg(feature = "autodiff")]
 pub use automatic_gradient::{AutomaticGradient, DifferentiableDensity, Scalar};
@@ -40,3 +42,5 @@ pub use predict::{PredictOptions, predict};
 pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Reparameterization, Scale};
 pub use recording::{Recorder, Recording, position_of};
 pub use rng::{ChainRng, Purpose, stream};
+pub use starting_at::StartingAt;
+pub use tempered::{Tempered, TemperedError};
