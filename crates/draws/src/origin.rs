@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Origin {
     /// A Markov chain that leaves the posterior invariant.
     Mcmc,
-    /// A Markov chain whose stationary distribution is only near the posterior (no accept step, minibatches, temperature not 1).
+    /// A Markov chain whose stationary distribution is only near the density it was asked for (no accept step, minibatches).
     BiasedMcmc,
     /// Independent draws from a fitted approximation, such as a variational family.
     Approximation,

@@ -91,7 +91,7 @@ impl DifferentiableDensity for Functions {
         let positive = x[0] * x[0] + 0.5;
         let small = x[1].tanh() * 0.9;
         let parts = [
-            positive.ln() + positive.sqrt() + positive.recip() + positive.powf(1.7) + positive.ln_1p() + positive.ln_gamma(),
+            positive.ln() + positive.sqrt() + positive.recip() + positive.powf(1.7) + positive.ln_1p() + positive.log_gamma(),
             x[1].exp_m1() + x[1].sin() * x[2].cos() + x[2].tan() / (x[2] * x[2] + 1.0) + x[1].powi(3),
             small.asin() + small.acos() * 2.0 + x[2].atan() + x[2].sinh() - x[2].cosh(),
             x[0].logistic() * x[1].softplus() - (x[2] - 5.0).abs(),
