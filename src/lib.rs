@@ -33,11 +33,13 @@ pub mod prelude {
     pub use ergodic_baselines::{DeepEnsemble, Map, MeanField, deep_ensemble, map, mean_field};
     pub use ergodic_diagnostics::plots::{EnergyPlot, Plot, Quantity, RankPlot, TracePlot};
     pub use ergodic_diagnostics::{Entry, compare, diagnose, function_diagnostics, summary};
-    pub use ergodic_draws::{Draws, Predictions, RunFolder};
+    pub use ergodic_draws::{Draws, Predictions, RunFolder, Temperatures};
     pub use ergodic_model::{
         Activation, BayesianNetwork, Bernoulli, Categorical, Dataset, EvaluationError, Gaussian, LogDensity, Network,
-        NormalPrior, Posterior, check_gradient, density,
+        NormalPrior, Posterior, Tempered, check_gradient, density,
     };
+    #[cfg(feature = "autodiff")]
+    pub use ergodic_model::{AutomaticGradient, DifferentiableDensity, Scalar};
     #[cfg(feature = "progress")]
     pub use ergodic_sampler::ProgressBars;
     pub use ergodic_sampler::{Hmc, Nuts, Run, Sampler, sample};

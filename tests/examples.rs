@@ -52,6 +52,15 @@ fn own_model_prints_a_summary_and_draws_traces() {
     assert_picture(&folder.path().join("output/own_model_traces"));
 }
 
+#[cfg(feature = "autodiff")]
+#[test]
+fn automatic_gradient_finds_the_effects_of_eight_schools() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("automatic_gradient", folder.path());
+    assert!(said.contains("tau") && said.contains("z[7]") && !said.contains("not converged"), "{said}");
+    assert_picture(&folder.path().join("output/automatic_gradient_traces"));
+}
+
 #[test]
 fn uncertainty_away_from_data_prints_the_numbers_behind_its_picture() {
     let folder = tempfile::tempdir().unwrap();

@@ -30,6 +30,7 @@ const CHECK: &[Step] = &[
 const VERIFY: &[Step] = &[
     full("invariance", &["test", "--release", "--test", "invariance", "--", "--nocapture"]),
     full("laws", &["test", "--release", "--test", "laws", "--", "--nocapture"]),
+    full("tempering", &["test", "--release", "--test", "tempering", "--", "--nocapture"]),
     full("posteriordb", &["test", "--release", "--test", "posteriordb", "--", "--nocapture"]),
     full("reference diagnostics", &["test", "--release", "-p", "ergodic-diagnostics"]),
     full("gradients", &["test", "--release", "-p", "ergodic-model"]),

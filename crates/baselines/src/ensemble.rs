@@ -3,8 +3,8 @@
 use crate::error::{check_count, check_dimension};
 use crate::optimise::{Failure, METHOD, Optimum, optimise};
 use crate::{FitError, FitObserver, Map, Silent, parallel};
-use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
-use ergodic_model::{Posterior, Recording};
+use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, Statistics};
+use ergodic_model::{Posterior, Recording, StartingAt};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -76,10 +76,58 @@ pub fn deep_ensemble_observed(
     settings: &DeepEnsemble,
     observer: &dyn FitObserver,
 ) -> Result<Draws, FitError> {
+    fit_members(posterior, settings, None, observer)
+}
+
+/// As [`deep_ensemble`], with member k beginning at position k, such as networks trained elsewhere.
+///
+/// ```
+/// use ergodic_baselines::{DeepEnsemble, Silent, deep_ensemble_from};
+/// use ergodic_model::density;
+/// // Two modes, at −2 and 2.
+/// let modes = density(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = -x[0] * (x[0] * x[0] - 4.0);
+///     -0.25 * (x[0] * x[0] - 4.0).powi(2)
+/// });
+/// let settings = DeepEnsemble { members: 2, ..DeepEnsemble::default() };
+/// let draws = deep_ensemble_from(&modes, &settings, &[vec![-1.5], vec![1.5]], &Silent)?;
+/// let members = &draws.coordinate(0)[0];
+/// assert!((members[0] + 2.0).abs() < 1e-3 && (members[1] - 2.0).abs() < 1e-3);
+/// # Ok::<(), ergodic_baselines::FitError>(())
+/// ```
+///
+/// # Errors
+/// As [`deep_ensemble`], and when the number of positions is not the number of members or one has another dimension than the
+/// posterior.
+pub fn deep_ensemble_from(
+    posterior: &dyn Posterior,
+    settings: &DeepEnsemble,
+    starts: &[Vec<f64>],
+    observer: &dyn FitObserver,
+) -> Result<Draws, FitError> {
+    if starts.len() != settings.members {
+        return Err(FitError::setting("the number of starts", starts.len(), "the number of members"));
+    }
+    let dim = posterior.layout().dim();
+    if let Some(start) = starts.iter().find(|start| start.len() != dim) {
+        return Err(FitError::setting("the number of coordinates of a start", start.len(), "the posterior's"));
+    }
+    fit_members(posterior, settings, Some(starts), observer)
+}
+
+fn fit_members(
+    posterior: &dyn Posterior,
+    settings: &DeepEnsemble,
+    starts: Option<&[Vec<f64>]>,
+    observer: &dyn FitObserver,
+) -> Result<Draws, FitError> {
     settings.validate()?;
     check_dimension(posterior)?;
     let start = Instant::now();
-    let fit = |member| optimise(posterior, &settings.map, member, observer);
+    let fit = |member: usize| match starts.and_then(|starts| StartingAt::new(posterior, starts[member].clone()).ok()) {
+        Some(started) => optimise(&started, &settings.map, member, observer),
+        None => optimise(posterior, &settings.map, member, observer),
+    };
     let members = parallel::run(settings.members, settings.threads, fit)?;
     let mut draws = join(posterior, settings, members)?;
     draws.report.seconds = start.elapsed().as_secs_f64();
@@ -90,7 +138,7 @@ pub fn deep_ensemble_observed(
 fn join(posterior: &dyn Posterior, settings: &DeepEnsemble, members: Vec<Result<Optimum, Failure>>) -> Result<Draws, FitError> {
     let layout = posterior.draw_layout();
     let mut recording = Recording::new(posterior);
-    let mut report = RunReport::new("deep_ensemble", settings.map.seed);
+    let mut report = posterior.new_report("deep_ensemble", settings.map.seed);
     report.settings = serde_json::to_value(settings).unwrap_or_default();
     let mut chain = ChainDraws::new(layout.dim());
     chain.statistics = Statistics::new(vec![

@@ -6,7 +6,7 @@
 //! | [`deep_ensemble`] | one mode per member, each from a start of its own | `Ensemble` | any posterior |
 //! | [`mean_field`] | independent normals that maximise the evidence lower bound | `Approximation` | any posterior |
 //!
-//! All of them see the same log density as the samplers do: the full log joint in nats, prior included, at temperature 1. Reports
+//! All of them see the same log density as the samplers do: the full log joint in nats, prior included, at the temperatures of the posterior. Reports
 //! count gradients as samplers do, so that costs compare: one gradient is one pass forward and backward over all rows.
 //!
 //! ```
@@ -37,7 +37,7 @@ mod parallel;
 
 pub use adam::Schedule;
 pub use diagonal_normal::DiagonalNormal;
-pub use ensemble::{DeepEnsemble, deep_ensemble, deep_ensemble_observed};
+pub use ensemble::{DeepEnsemble, deep_ensemble, deep_ensemble_from, deep_ensemble_observed};
 pub use error::FitError;
 pub use map::{Map, map, map_observed};
 pub use mean_field::{Annealing, Estimator, MeanField, MeanFieldFit, Start, mean_field, mean_field_observed};

@@ -4,7 +4,7 @@ use crate::adam::check_clip;
 use crate::error::{check_count, check_dimension, check_positive};
 use crate::optimise::{METHOD, optimise};
 use crate::{FitError, FitObserver, Schedule, Silent};
-use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
+use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, Statistics};
 use ergodic_model::{Posterior, Recording};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -103,7 +103,7 @@ pub fn map_observed(posterior: &dyn Posterior, settings: &Map, observer: &dyn Fi
     check_dimension(posterior)?;
     let start = Instant::now();
     let optimum = optimise(posterior, settings, 0, observer).map_err(|failure| failure.error)?;
-    let mut report = RunReport::new(METHOD, settings.seed);
+    let mut report = posterior.new_report(METHOD, settings.seed);
     report.settings = serde_json::to_value(settings).unwrap_or_default();
     report.warnings.extend(optimum.warnings.iter().cloned());
     let layout = posterior.draw_layout();

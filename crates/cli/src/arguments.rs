@@ -1,6 +1,7 @@
 //! Define the program's arguments.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ergodic::draws::Temperatures;
 use std::path::PathBuf;
 
 /// Sample the posterior of a neural network's weights, and know whether to believe it.
@@ -33,6 +34,19 @@ pub(crate) enum Command {
         /// Folder for the pictures; made if it is missing.
         #[arg(long, default_value = "plots")]
         out: PathBuf,
+    },
+    /// Write draws of a run folder as named tensors for other programs: all of them stacked, or one.
+    Export {
+        /// The run folder.
+        run: PathBuf,
+        /// Safetensors file to write.
+        out: PathBuf,
+        /// One draw alone, as CHAIN:DRAW counted from 0; tensors then have the shapes of the weights.
+        #[arg(long, value_parser = draw)]
+        draw: Option<(usize, usize)>,
+        /// 32-bit numbers instead of 64.
+        #[arg(long)]
+        f32: bool,
     },
     /// List the methods: name, whether exact, what they need of a model.
     Methods,
@@ -67,6 +81,21 @@ pub(crate) struct SampleArguments {
     /// Method, as `ergodic methods` lists them.
     #[arg(long, default_value = "nuts")]
     pub(crate) method: String,
+    /// Safetensors file with the network's weights, where all chains or fits begin; on the standardised scale.
+    #[arg(long)]
+    pub(crate) start: Option<PathBuf>,
+    /// A tensor's name for a block, as in `--tensor layer0.weight=encoder.weight`; may be repeated. Without it names are matched.
+    #[arg(long = "tensor", requires = "start", value_name = "BLOCK=TENSOR", value_parser = pair)]
+    pub(crate) tensors: Vec<(String, String)>,
+    /// Temperature of likelihood and prior: below 1 a cold posterior; results say so.
+    #[arg(long, conflicts_with_all = ["likelihood_temperature", "prior_temperature"])]
+    pub(crate) temperature: Option<f64>,
+    /// Temperature of the likelihood alone.
+    #[arg(long)]
+    pub(crate) likelihood_temperature: Option<f64>,
+    /// Temperature of the prior alone.
+    #[arg(long)]
+    pub(crate) prior_temperature: Option<f64>,
     /// Chains, or members of an ensemble.
     #[arg(long, default_value_t = 4)]
     pub(crate) chains: usize,
@@ -85,6 +114,30 @@ pub(crate) struct SampleArguments {
     /// Threads; all cores by default.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+}
+
+/// Two parts of a text around a sign.
+fn split<'a>(text: &'a str, sign: char, form: &str) -> Result<(&'a str, &'a str), String> {
+    text.split_once(sign).ok_or_else(|| format!("write it as {form}"))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (block, tensor) = split(text, '=', "BLOCK=TENSOR")?;
+    Ok((block.to_owned(), tensor.to_owned()))
+}
+
+fn draw(text: &str) -> Result<(usize, usize), String> {
+    let (chain, draw) = split(text, ':', "CHAIN:DRAW")?;
+    let count = |text: &str| text.parse().map_err(|_| format!("'{text}' is not a count"));
+    Ok((count(chain)?, count(draw)?))
+}
+
+impl SampleArguments {
+    /// The temperatures that are asked for; 1 where nothing is.
+    pub(crate) fn temperatures(&self) -> Temperatures {
+        let of = |part: Option<f64>| part.or(self.temperature).unwrap_or(1.0);
+        Temperatures { likelihood: of(self.likelihood_temperature), prior: of(self.prior_temperature) }
+    }
 }
 
 /// Activations by name.

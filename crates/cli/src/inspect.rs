@@ -1,7 +1,7 @@
 //! Read run folders: tables, verdict, pictures; and list the methods.
 
 use ergodic::diagnostics::{Diagnosis, Verdict};
-use ergodic::draws::Role;
+use ergodic::draws::{DrawSelection, Role, SafetensorsOptions, TensorPrecision, write_safetensors};
 use ergodic::methods::METHODS;
 use ergodic::prelude::*;
 use std::error::Error;
@@ -44,6 +44,18 @@ pub(crate) fn plot(run: &Path, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
     for file in files {
         println!("wrote {}", file.display());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn export(run: &Path, out: &Path, draw: Option<(usize, usize)>, f32: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let draws = RunFolder::load(run)?;
+    let selection = draw.map_or(DrawSelection::All, |(chain, draw)| DrawSelection::One { chain, draw });
+    let precision = if f32 { TensorPrecision::F32 } else { TensorPrecision::F64 };
+    write_safetensors(&draws, selection, out, &SafetensorsOptions { precision, ..SafetensorsOptions::default() })?;
+    if let Some(caveat) = draws.caveat() {
+        println!("{caveat}");
+    }
+    println!("wrote {}", out.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,6 +31,7 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Summary { run } => inspect::summarise(run),
         Command::Diagnose { run } => inspect::judge(run),
         Command::Plot { run, out } => inspect::plot(run, out),
+        Command::Export { run, out, draw, f32 } => inspect::export(run, out, *draw, *f32),
         Command::Methods => {
             inspect::methods();
             Ok(ExitCode::SUCCESS)

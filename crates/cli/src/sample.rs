@@ -2,9 +2,9 @@
 
 use crate::arguments::{ActivationName, LikelihoodName, SampleArguments};
 use crate::inspect::verdict_code;
-use ergodic::draws::Origin;
+use ergodic::draws::{Origin, SafetensorsFile, TensorNames};
 use ergodic::methods::{Request, find};
-use ergodic::model::{Likelihood, Scale, Standardize};
+use ergodic::model::{Likelihood, Purpose, Recording, Scale, Standardize, StartingAt, Tempered, position_of, stream};
 use ergodic::prelude::*;
 use std::error::Error;
 use std::process::ExitCode;
@@ -21,6 +21,9 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let weights = if arguments.fan_in { Scale::FanIn(arguments.prior_sd) } else { Scale::Fixed(arguments.prior_sd) };
     let prior = NormalPrior { weights, biases: Scale::Fixed(arguments.prior_sd) };
     let model = BayesianNetwork::with_standardization(network, likelihood, &prior, &train, Standardize::ByTrainingRows)?;
+    let tempered = Tempered::new(&model, arguments.temperatures())?;
+    let started = start(arguments, &model, &tempered)?;
+    let posterior: &dyn Posterior = started.as_ref().map_or(&tempered, |started| started);
     println!(
         "{} training rows, {} test rows; network {}; {}; prior {}; {} coordinates",
         train.num_rows(),
@@ -30,6 +33,10 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
         model.prior_description(),
         model.layout().dim(),
     );
+
+    if let Some(caveat) = arguments.temperatures().caveat() {
+        println!("{caveat}");
+    }
 
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -52,7 +59,7 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     };
     // Before the folder is made, so that a refused run leaves nothing behind.
     run.validate()?;
-    let mut request = Request { observer: &bars, stop: &stop, ..Request::new(&model, run) };
+    let mut request = Request { observer: &bars, stop: &stop, ..Request::new(posterior, run) };
     let draws = if method.origin.is_markov() {
         let sink = RunFolder::create(&arguments.out)?;
         request.sink = Some(&sink);
@@ -76,6 +83,24 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let diagnosis = diagnose(&draws, Some(&predictions))?;
     println!("{diagnosis}");
     Ok(verdict_code(&diagnosis))
+}
+
+/// The posterior that begins at the weights of a file, where one is given.
+fn start<'a>(
+    arguments: &SampleArguments,
+    model: &BayesianNetwork,
+    posterior: &'a dyn Posterior,
+) -> Result<Option<StartingAt<'a>>, Box<dyn Error>> {
+    let Some(path) = &arguments.start else { return Ok(None) };
+    let automatic = if arguments.tensors.is_empty() { TensorNames::automatic() } else { TensorNames::own() };
+    let names = arguments.tensors.iter().fold(automatic, |names, (block, tensor)| names.with(block, tensor));
+    // What the file does not have, such as the noise scale, begins where the model would.
+    let mut initial = vec![0.0; model.layout().dim()];
+    model.initial_position(&mut stream(arguments.seed, 0, Purpose::Initialise), &mut initial);
+    let mut recording = Recording::new(model);
+    let otherwise = recording.mode(&initial)?;
+    let draw = SafetensorsFile::read(path)?.position(&model.draw_layout(), &names, otherwise)?;
+    Ok(Some(StartingAt::new(posterior, position_of(model, &draw)?)?))
 }
 
 /// The table; its target as classes where the likelihood takes classes.

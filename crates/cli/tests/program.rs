@@ -77,6 +77,94 @@ fn approximations_end_in_a_folder_that_says_so() {
 }
 
 #[test]
+fn tempered_runs_say_so_wherever_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path());
+    let text = fs::read_to_string(folder.path().join("data.csv")).unwrap();
+    let numbers: String = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect();
+    fs::write(folder.path().join("data.csv"), numbers).unwrap();
+    let cold = "tempered: draws are from the density at temperature 0.25";
+    let output = sample(folder.path(), "y", &["--temperature", "0.25"]);
+    assert!(matches!(output.status.code(), Some(0 | 3 | 4)) && said(&output).contains(cold), "{}", said(&output));
+    for command in ["summary", "diagnose"] {
+        let output = ergodic(folder.path(), &[command, "run.zarr"]);
+        assert!(said(&output).contains(cold), "{}", said(&output));
+    }
+    assert!(ergodic(folder.path(), &["plot", "run.zarr"]).status.success());
+    for name in ["traces.svg", "ranks.svg", "energy.svg"] {
+        assert!(fs::read_to_string(folder.path().join("plots").join(name)).unwrap().contains("tempered"), "{name}");
+    }
+    let output = sample(folder.path(), "y", &["--prior-temperature", "2", "--method", "map", "--out", "map.zarr"]);
+    let power = "likelihood temperature 1 and prior temperature 2";
+    assert!(output.status.success() && said(&output).contains(power), "{}", said(&output));
+    let output = sample(folder.path(), "y", &["--temperature", "1", "--out", "plain.zarr"]);
+    assert!(!said(&output).contains("tempered"), "{}", said(&output));
+}
+
+/// The table with numbers alone.
+fn numbers(folder: &Path) {
+    table(folder);
+    let text = fs::read_to_string(folder.join("data.csv")).unwrap();
+    let numbers: String = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect();
+    fs::write(folder.join("data.csv"), numbers).unwrap();
+}
+
+#[test]
+fn weights_leave_as_named_tensors_and_come_back_as_a_start() {
+    use ergodic::draws::{RunFolder, SafetensorsFile, TensorNames};
+    let folder = tempfile::tempdir().unwrap();
+    numbers(folder.path());
+    let good = |arguments: &[&str]| {
+        let output = ergodic(folder.path(), arguments);
+        assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{}", said(&output));
+        said(&output)
+    };
+    assert!(sample(folder.path(), "y", &["--method", "map", "--out", "map.zarr"]).status.success());
+    let wrote = good(&["export", "map.zarr", "map.safetensors", "--draw", "0:0"]);
+    assert!(wrote.contains("wrote map.safetensors") && wrote.contains("point estimate"), "{wrote}");
+    let optimum = RunFolder::load(folder.path().join("map.zarr")).unwrap();
+    let file = SafetensorsFile::read(folder.path().join("map.safetensors")).unwrap();
+    let position = file.position(optimum.layout(), &TensorNames::automatic(), &vec![0.0; optimum.dim()]).unwrap();
+    assert!(position.iter().zip(optimum.chains()[0].position(0)).all(|(x, y)| (x - y).abs() < 1e-14));
+    let about = file.description().unwrap();
+    assert_eq!(about["model"]["inputs"][1]["name"], "b");
+    assert!(about["model"]["targets"][0]["sd"].as_f64().unwrap() > 0.0 && about["origin"] == "point", "{about}");
+
+    // The climb begins at the top that the first one found.
+    assert!(
+        sample(folder.path(), "y", &["--method", "map", "--start", "map.safetensors", "--out", "again.zarr"]).status.success()
+    );
+    let again = RunFolder::load(folder.path().join("again.zarr")).unwrap();
+    let top = optimum.statistic("lp").unwrap()[0][0];
+    let begins_at = again.report.objective[0].1;
+    assert!(
+        (begins_at - top).abs() < 1e-9 * top.abs() && again.statistic("lp").unwrap()[0][0] >= begins_at,
+        "{begins_at} {top}"
+    );
+    let elsewhere = optimum.report.objective[0].1;
+    assert!(elsewhere < top - 1.0, "another start is told apart: {elsewhere}");
+
+    // Chains begin there too; their draws leave stacked.
+    let output = sample(folder.path(), "y", &["--start", "map.safetensors", "--out", "chains.zarr"]);
+    assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{}", said(&output));
+    good(&["export", "chains.zarr", "all.safetensors", "--f32"]);
+    let all = SafetensorsFile::read(folder.path().join("all.safetensors")).unwrap();
+    assert!(all.tensors().any(|(name, shape)| name == "layer0.weight" && shape == [160, 4, 2]));
+
+    let fails = |arguments: &[&str], words: &[&str]| {
+        let output = ergodic(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(words.iter().all(|word| said(&output).contains(word)), "{}", said(&output));
+    };
+    let wider = ["sample", "data.csv", "--target", "y", "--hidden", "5", "--start", "map.safetensors"];
+    fails(&wider, &["'layer0.weight'", "[4, 2]", "[5, 2]"]);
+    fails(&[&wider[..], &["--tensor", "layer0.weight"]].concat(), &["BLOCK=TENSOR"]);
+    fails(&[&wider[..], &["--tensor", "layer7.weight=a"]].concat(), &["'layer7.weight'"]);
+    fails(&["export", "map.zarr", "x.safetensors", "--draw", "0:1"], &["draw 1 of chain 0"]);
+    assert!(!folder.path().join("run.zarr").exists(), "a refused run leaves nothing behind");
+}
+
+#[test]
 fn bad_input_is_named_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let write = |text: &str| fs::write(folder.path().join("data.csv"), text).unwrap();
@@ -99,6 +187,9 @@ fn bad_input_is_named_with_the_way_out() {
     fails("z", &[], &["no column 'z'", "a, y"]);
     fails("y", &["--method", "nutz"], &["nutz", "nuts, hmc"]);
     fails("y", &["--prior-sd", "0"], &["prior", "positive"]);
+    fails("y", &["--temperature", "0"], &["likelihood temperature", "positive"]);
+    fails("y", &["--prior-temperature", "nan"], &["prior temperature", "positive"]);
+    fails("y", &["--temperature", "2", "--prior-temperature", "2"], &["cannot be used with"]);
     fails("y", &["--chains", "0"], &["chains", "at least 1"]);
     fails("y", &["--test-fraction", "1.5"], &["fraction", "1.5"]);
     write("a,y\n");

@@ -31,6 +31,8 @@ pub struct FunctionDiagnostics {
     pub target_name: String,
     /// Where the draws come from.
     pub origin: Origin,
+    /// Why the draws do not follow the posterior itself; empty where they do.
+    pub caveat: String,
     /// Chains that take part.
     pub chains: usize,
     /// Draws of each that take part.
@@ -69,6 +71,7 @@ pub fn function_diagnostics(predictions: &Predictions) -> Result<FunctionDiagnos
     Ok(FunctionDiagnostics {
         target_name: predictions.target_name.clone(),
         origin: predictions.origin,
+        caveat: predictions.caveat().unwrap_or_default(),
         chains: shape.chains,
         draws: shape.draws,
         notes: usable.notes,
@@ -123,7 +126,7 @@ impl FunctionDiagnostics {
     #[must_use]
     pub fn roll_up_table(&self) -> Table {
         let columns: Vec<&str> = ["target"].into_iter().chain(RollUp::COLUMNS).collect();
-        let mut table = Table::new("Predictions", &columns).with_caveat(self.origin.caveat());
+        let mut table = Table::new("Predictions", &columns).with_caveat(self.caveat.clone());
         let mut cells = vec![Cell::text(&self.target_name)];
         cells.extend(self.roll_up.cells());
         table.push(cells);
@@ -156,7 +159,7 @@ impl FunctionDiagnostics {
     }
 
     fn table_of<'a>(&self, title: &str, rows: impl Iterator<Item = &'a FunctionRow>) -> Table {
-        let mut table = Table::new(title, &ROW_COLUMNS).with_caveat(self.origin.caveat());
+        let mut table = Table::new(title, &ROW_COLUMNS).with_caveat(self.caveat.clone());
         let outputs = self.rows.iter().take_while(|row| row.point == 0).count();
         for row in rows {
             let mut cells = vec![Cell::text(name(row, outputs))];

@@ -31,30 +31,19 @@ impl Provenance {
             }
         }
         notes.extend(draws.report.warnings.iter().cloned());
-        Self { method: draws.report.method.clone(), origin: draws.origin(), caveat: caveat(draws), notes }
+        Self { method: draws.report.method.clone(), origin: draws.origin(), caveat: draws.caveat().unwrap_or_default(), notes }
     }
-}
-
-/// What tables write beside results that are not exact, the temperature included.
-fn caveat(draws: &Draws) -> String {
-    let mut caveat = draws.origin().caveat().to_owned();
-    let temperature = draws.report.temperature;
-    if temperature != 1.0 {
-        let gap = if caveat.is_empty() { "" } else { "; " };
-        caveat += &format!("{gap}tempered: the density sampled has temperature {temperature}, not 1");
-    }
-    caveat
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ergodic_draws::{ChainDraws, ChainReport, Layout, RunReport};
+    use ergodic_draws::{ChainDraws, ChainReport, Layout, RunReport, Temperatures};
 
     #[test]
     fn temperature_and_failures_are_carried() {
         let mut report = RunReport::new("sgld", 1);
-        report.temperature = 0.1;
+        report.temperatures = Temperatures::both(0.1);
         report.warnings.push("step size was cut".to_owned());
         report.chains.push(ChainReport {
             warmup_gradients: 0,

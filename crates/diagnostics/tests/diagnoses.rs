@@ -5,7 +5,7 @@ mod support;
 use ergodic_diagnostics::{Severity, Thresholds, Verdict, diagnose, diagnose_with, sampler_health};
 use ergodic_draws::{
     Block, ChainDraws, ChainReport, Draws, Field, Layout, Origin, Outcome, PredictionKind, Predictions, Role, RunReport,
-    Statistics,
+    Statistics, Temperatures,
 };
 use support::Uniform;
 
@@ -90,6 +90,7 @@ fn predictions(origin: Origin, shift: f64) -> Predictions {
     }
     Predictions {
         origin,
+        temperatures: Temperatures::POSTERIOR,
         kind: PredictionKind::Regression,
         target_name: "y".to_owned(),
         chain_lengths: vec![600; 4],

@@ -2,7 +2,9 @@
 
 use ergodic_diagnostics::metrics as m;
 use ergodic_diagnostics::{CompareError, Entry, PredictionsError, compare, metrics::Metrics};
-use ergodic_draws::{ChainDraws, ChainReport, Draws, Layout, Origin, Outcome, PredictionKind, Predictions, RunReport};
+use ergodic_draws::{
+    ChainDraws, ChainReport, Draws, Layout, Origin, Outcome, PredictionKind, Predictions, RunReport, Temperatures,
+};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use std::f64::consts::PI;
 
@@ -18,6 +20,7 @@ fn regression(points: usize, draws: usize, bias: f64, width: f64) -> Predictions
     let predictive = Normal::new(bias, width).unwrap();
     Predictions {
         origin: Origin::Mcmc,
+        temperatures: Temperatures::POSTERIOR,
         kind: PredictionKind::Regression,
         target_name: "y".to_owned(),
         chain_lengths: vec![draws],
@@ -42,6 +45,7 @@ fn classification() -> Predictions {
     };
     Predictions {
         origin: Origin::Mcmc,
+        temperatures: Temperatures::POSTERIOR,
         kind: PredictionKind::Classification,
         target_name: "class".to_owned(),
         chain_lengths: vec![2, 1],

@@ -3,7 +3,9 @@
 mod support;
 
 use ergodic_diagnostics as d;
-use ergodic_draws::{Block, ChainDraws, Draws, Layout, Origin, PredictionKind, Predictions, Role, RunReport, Transform};
+use ergodic_draws::{
+    Block, ChainDraws, Draws, Layout, Origin, PredictionKind, Predictions, Role, RunReport, Temperatures, Transform,
+};
 use support::Uniform;
 
 /// A network with two layers, a sampled prior scale and a noise scale.
@@ -149,6 +151,7 @@ fn predictions(origin: Origin, kind: PredictionKind, outputs: usize, shift: f64)
     }
     Predictions {
         origin,
+        temperatures: Temperatures::POSTERIOR,
         kind,
         target_name: "strength [MPa]".to_owned(),
         chain_lengths,

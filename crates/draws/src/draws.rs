@@ -144,7 +144,7 @@ impl Draws {
     /// What tables, plots and files write beside these draws; `None` when they follow the posterior itself.
     #[must_use]
     pub fn caveat(&self) -> Option<String> {
-        self.origin.caveat_at(self.report.temperature)
+        self.origin.caveat_at(self.report.temperatures)
     }
 
     /// The chains; independent draws are one chain.
@@ -206,7 +206,7 @@ impl Draws {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, Column, Field, Transform};
+    use crate::{Block, Column, Field, Temperatures, Transform};
 
     fn draws() -> Draws {
         let layout = Layout::new(vec![Block::new("w", &[2]), Block::new("tau", &[]).with_transform(Transform::EXP)]).unwrap();
@@ -255,10 +255,10 @@ mod tests {
     fn draws_that_are_not_from_the_posterior_say_so() {
         let mut draws = draws();
         assert_eq!(draws.caveat(), None);
-        draws.report.temperature = 0.1;
+        draws.report.temperatures = Temperatures::both(0.1);
         assert!(draws.caveat().unwrap().contains("temperature 0.1"));
         draws.origin = Origin::Ensemble;
-        draws.report.temperature = 1.0;
+        draws.report.temperatures = Temperatures::POSTERIOR;
         assert_eq!(draws.caveat().as_deref(), Some(Origin::Ensemble.caveat()));
     }
 }

@@ -4,6 +4,8 @@
 //! draws while they are made, [`Draws`] holds finished ones whatever their [`Origin`], and [`Predictions`] holds what a model says
 //! about new inputs under each draw.
 //!
+//! Files for other programs: [`write_csv`] writes a table, [`write_safetensors`] named tensors, and [`SafetensorsFile`] reads those.
+//!
 //! Sinks that end in something: [`Memory`] becomes [`Draws`], [`RunFolder`] is a folder on disk that Python's ArviZ opens, and
 //! [`Moments`] keeps means and variances alone. Sinks around sinks: [`Thin`] keeps every k-th draw, [`Tee`] hands draws to two.
 
@@ -18,9 +20,11 @@ mod predictions;
 mod real;
 mod report;
 mod run_folder;
+mod safetensors;
 mod sink;
 mod statistics;
 mod tee;
+mod temperatures;
 mod thin;
 
 pub use csv::write_csv;
@@ -32,7 +36,11 @@ pub use origin::Origin;
 pub use predictions::{PredictionKind, Predictions};
 pub use report::{ChainReport, Outcome, RunReport};
 pub use run_folder::RunFolder;
+pub use safetensors::{
+    DrawSelection, SafetensorsError, SafetensorsFile, SafetensorsOptions, TensorNames, TensorPrecision, write_safetensors,
+};
 pub use sink::{ChainSink, DrawRef, Phase, Schema, Sink, SinkError};
 pub use statistics::{Column, Field, FieldKind, Statistics};
 pub use tee::Tee;
+pub use temperatures::Temperatures;
 pub use thin::Thin;

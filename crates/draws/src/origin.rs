@@ -1,5 +1,6 @@
 //! Say where draws come from, which decides what may be computed from them.
 
+use crate::Temperatures;
 use serde::{Deserialize, Serialize};
 
 /// The kind of method behind a set of draws.
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Origin {
     /// A Markov chain that leaves the posterior invariant.
     Mcmc,
-    /// A Markov chain whose stationary distribution is only near the posterior (no accept step, minibatches, temperature not 1).
+    /// A Markov chain whose stationary distribution is only near the density it was asked for (no accept step, minibatches).
     BiasedMcmc,
     /// Independent draws from a fitted approximation, such as a variational family.
     Approximation,
@@ -48,18 +49,18 @@ impl Origin {
             Self::Point => "point estimate: a single optimised point",
         }
     }
-    /// The [`caveat`](Self::caveat) of draws made at a temperature; `None` when they follow the posterior itself.
+
+    /// The [`caveat`](Self::caveat) of draws made at temperatures; `None` when they follow the posterior itself.
     ///
     /// ```
-    /// use ergodic_draws::Origin;
-    /// assert_eq!(Origin::Mcmc.caveat_at(1.0), None);
-    /// assert_eq!(Origin::Mcmc.caveat_at(0.5).unwrap(), "tempered: draws are from the density at temperature 0.5, not from the posterior");
+    /// use ergodic_draws::{Origin, Temperatures};
+    /// assert_eq!(Origin::Mcmc.caveat_at(Temperatures::POSTERIOR), None);
+    /// let cold = Origin::Point.caveat_at(Temperatures::both(0.5)).unwrap();
+    /// assert!(cold.starts_with("point estimate") && cold.contains("at temperature 0.5"));
     /// ```
     #[must_use]
-    pub fn caveat_at(self, temperature: f64) -> Option<String> {
-        let tempered = (temperature != 1.0)
-            .then(|| format!("tempered: draws are from the density at temperature {temperature}, not from the posterior"));
-        match (self.caveat(), tempered) {
+    pub fn caveat_at(self, temperatures: Temperatures) -> Option<String> {
+        match (self.caveat(), temperatures.caveat()) {
             ("", tempered) => tempered,
             (caveat, None) => Some(caveat.to_owned()),
             (caveat, Some(tempered)) => Some(format!("{caveat}; {tempered}")),
@@ -76,8 +77,8 @@ mod tests {
         let all = [Origin::Mcmc, Origin::BiasedMcmc, Origin::Approximation, Origin::Ensemble, Origin::Point];
         for origin in all {
             assert_eq!(origin.caveat().is_empty(), origin.is_exact());
-            assert_eq!(origin.caveat_at(1.0).is_none(), origin.is_exact());
-            assert!(origin.caveat_at(2.0).unwrap().starts_with(origin.caveat()));
+            assert_eq!(origin.caveat_at(Temperatures::POSTERIOR).is_none(), origin.is_exact());
+            assert!(origin.caveat_at(Temperatures::both(2.0)).unwrap().starts_with(origin.caveat()));
         }
         assert!(!Origin::Approximation.is_markov() && Origin::BiasedMcmc.is_markov());
     }

@@ -1,6 +1,6 @@
 //! Hold predictions of every draw at every point, the space in which networks are identified.
 
-use crate::Origin;
+use crate::{Origin, Temperatures};
 
 /// What a model predicts at one point under one draw.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +19,10 @@ pub enum PredictionKind {
 /// probability of each class and `noise_sd` is empty.
 ///
 /// ```
-/// use ergodic_draws::{Origin, PredictionKind, Predictions};
+/// use ergodic_draws::{Origin, PredictionKind, Predictions, Temperatures};
 /// let predictions = Predictions {
 ///     origin: Origin::Mcmc,
+///     temperatures: Temperatures::POSTERIOR,
 ///     kind: PredictionKind::Classification,
 ///     target_name: "label".into(),
 ///     chain_lengths: vec![1, 1],
@@ -39,6 +40,8 @@ pub enum PredictionKind {
 pub struct Predictions {
     /// Where the draws come from.
     pub origin: Origin,
+    /// Temperatures of the density the draws come from; (1, 1) is the posterior itself.
+    pub temperatures: Temperatures,
     /// Regression or classification.
     pub kind: PredictionKind,
     /// Name of the target, for labels; with its unit if it has one.
@@ -62,6 +65,12 @@ pub struct Predictions {
 }
 
 impl Predictions {
+    /// What tables and plots write beside these predictions; `None` when the draws follow the posterior itself.
+    #[must_use]
+    pub fn caveat(&self) -> Option<String> {
+        self.origin.caveat_at(self.temperatures)
+    }
+
     /// Number of draws of all chains.
     #[must_use]
     pub fn num_draws(&self) -> usize {
@@ -109,6 +118,7 @@ mod tests {
         let (num_points, num_outputs) = (2, 3);
         let predictions = Predictions {
             origin: Origin::Mcmc,
+            temperatures: Temperatures::POSTERIOR,
             kind: PredictionKind::Regression,
             target_name: "y".into(),
             chain_lengths: vec![2, 0, 1],

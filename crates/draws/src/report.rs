@@ -1,5 +1,6 @@
 //! Record what a run was asked, what it cost and how it ended.
 
+use crate::Temperatures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,13 +61,16 @@ pub struct ChainReport {
 pub struct RunReport {
     /// Name of the method in the registry, such as `nuts`.
     pub method: String,
+    /// What was sampled, as the model describes itself, such as its standardisation; null where it says nothing.
+    #[serde(default)]
+    pub model: serde_json::Value,
     /// Settings of the method and the run.
     pub settings: serde_json::Value,
     /// Seed of all random streams.
     pub seed: u64,
-    /// Temperature of the density that was sampled; 1 is the posterior itself.
-    #[serde(with = "crate::real")]
-    pub temperature: f64,
+    /// Temperatures of the density that was sampled; (1, 1) is the posterior itself.
+    #[serde(alias = "temperature")]
+    pub temperatures: Temperatures,
     /// Version of the crate that made the draws.
     pub version: String,
     /// Wall time of the whole run in seconds.
@@ -87,9 +91,10 @@ impl RunReport {
     pub fn new(method: impl Into<String>, seed: u64) -> Self {
         Self {
             method: method.into(),
+            model: serde_json::Value::Null,
             settings: serde_json::Value::Null,
             seed,
-            temperature: 1.0,
+            temperatures: Temperatures::POSTERIOR,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seconds: 0.0,
             chains: Vec::new(),
@@ -137,9 +142,19 @@ mod tests {
         report.objective = vec![(1, f64::NEG_INFINITY), (u64::MAX, 5e-324)];
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
-        report.temperature = f64::NAN;
+        report.seconds = f64::NAN;
+        report.temperatures = Temperatures { likelihood: 0.5, prior: f64::INFINITY };
         let json = serde_json::to_string(&report).unwrap();
-        assert!(serde_json::from_str::<RunReport>(&json).unwrap().temperature.is_nan());
+        let read = serde_json::from_str::<RunReport>(&json).unwrap();
+        assert!(read.seconds.is_nan() && read.temperatures == report.temperatures);
         assert!(serde_json::from_str::<RunReport>(&json.replace("\"NaN\"", "\"none\"")).is_err());
+    }
+
+    #[test]
+    fn a_report_with_one_temperature_is_read() {
+        let mut json = serde_json::to_value(RunReport::new("nuts", 1)).unwrap();
+        json.as_object_mut().unwrap().remove("temperatures");
+        json["temperature"] = 0.5.into();
+        assert_eq!(serde_json::from_value::<RunReport>(json).unwrap().temperatures, Temperatures::both(0.5));
     }
 }

@@ -54,7 +54,7 @@ pub trait MinibatchGradient: Sync {
     fn minibatch_evaluator(&self) -> Box<dyn MinibatchEvaluator + Send + '_>;
 }
 
-/// Evaluates parts of a log density; the library alone scales them.
+/// Evaluates parts of a log density; the library alone scales them, also by temperature ([`Tempered`](crate::Tempered)).
 pub trait MinibatchEvaluator {
     /// Writes the gradient of the plain sum of log likelihoods over `rows`, and returns that sum: no factor of N/n, no temperature.
     ///

@@ -2,6 +2,8 @@
 //!
 //! A researcher's own density implements [`LogDensity`]. This crate knows no sampler.
 
+#[cfg(feature = "autodiff")]
+mod automatic_gradient;
 mod bayesian_network;
 #[doc(hidden)]
 pub mod bench_support;
@@ -19,7 +21,11 @@ mod prior;
 mod recording;
 mod rng;
 mod simd;
+mod starting_at;
+mod tempered;
 
+#[cfg(feature = "autodiff")]
+pub use automatic_gradient::{AutomaticGradient, DifferentiableDensity, Scalar};
 pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{
     Capabilities, Curvature, LayerFactors, LocalEvaluator, LocalReparameterization, MinibatchEvaluator, MinibatchGradient,
@@ -36,3 +42,5 @@ pub use predict::{PredictOptions, predict};
 pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Reparameterization, Scale};
 pub use recording::{Recorder, Recording, position_of};
 pub use rng::{ChainRng, Purpose, stream};
+pub use starting_at::StartingAt;
+pub use tempered::{Tempered, TemperedError};

@@ -2,7 +2,7 @@
 
 use crate::capabilities::Capabilities;
 use crate::{ChainRng, LogDensity, Recorder};
-use ergodic_draws::{Layout, LayoutError};
+use ergodic_draws::{Layout, LayoutError, RunReport, Temperatures};
 use rand::RngExt;
 
 /// A posterior that several chains sample at once.
@@ -37,6 +37,26 @@ pub trait Posterior: Sync {
     /// What turns positions into stored draws; `None` where the position itself is stored.
     fn recorder(&self) -> Option<Box<dyn Recorder + Send + '_>> {
         None
+    }
+
+    /// The temperatures of this density, which every result of it states; the posterior itself unless it is
+    /// [`Tempered`](crate::Tempered).
+    fn temperatures(&self) -> Temperatures {
+        Temperatures::POSTERIOR
+    }
+
+    /// What this model is, for reports and files: anything in JSON; nothing by default.
+    fn description(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// An empty report of a method on this posterior, which states its temperatures and describes it: where every method's report
+    /// begins.
+    fn new_report(&self, method: &str, seed: u64) -> RunReport {
+        let mut report = RunReport::new(method, seed);
+        report.temperatures = self.temperatures();
+        report.model = self.description();
+        report
     }
 
     /// What else the model can do; nothing unless it says so.

@@ -63,6 +63,7 @@ pub fn predict(
     let join = |select: fn(&Part) -> &Vec<f64>| parts.iter().flat_map(select).copied().collect::<Vec<f64>>();
     Ok(Predictions {
         origin: draws.origin(),
+        temperatures: draws.report.temperatures,
         kind: likelihood.kind(),
         target_name: model.target_name().to_owned(),
         chain_lengths,

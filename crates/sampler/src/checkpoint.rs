@@ -2,12 +2,13 @@
 
 use crate::counters::Counters;
 use crate::{Method, RunError};
+use ergodic_draws::Temperatures;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"ERGODICK";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The state of every chain of a run, and what the run was asked.
 ///
@@ -27,6 +28,8 @@ pub(crate) struct Header {
     /// Settings of the method, as JSON.
     pub settings: String,
     pub dim: usize,
+    /// Temperatures of the density, in words.
+    pub temperatures: String,
     pub chains: usize,
     pub warmup: usize,
     pub seed: u64,
@@ -144,12 +147,18 @@ impl Checkpoint {
 }
 
 impl Header {
-    pub(crate) fn new<M: Method>(method: &M, dim: usize, run: &crate::Run) -> Result<Self, RunError> {
+    pub(crate) fn new<M: Method>(
+        method: &M,
+        dim: usize,
+        temperatures: Temperatures,
+        run: &crate::Run,
+    ) -> Result<Self, RunError> {
         let settings = serde_json::to_string(method).map_err(|error| RunError::Checkpoint {
             difference: format!("the method's settings cannot be written: {error}"),
         })?;
         let method = M::NAME.to_owned();
-        Ok(Self { method, settings, dim, chains: run.chains, warmup: run.warmup, seed: run.seed })
+        let temperatures = temperatures.to_string();
+        Ok(Self { method, settings, dim, temperatures, chains: run.chains, warmup: run.warmup, seed: run.seed })
     }
 
     /// Refuses a checkpoint of another run, naming the first difference.
@@ -162,6 +171,9 @@ impl Header {
         }
         if stored.dim != self.dim {
             return differ("number of coordinates", &stored.dim, &self.dim);
+        }
+        if stored.temperatures != self.temperatures {
+            return differ("density", &stored.temperatures, &self.temperatures);
         }
         if stored.seed != self.seed {
             return differ("seed", &stored.seed, &self.seed);
@@ -199,7 +211,8 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        let header = Header { method: "nuts".into(), settings: "{}".into(), dim: 2, chains: 2, warmup: 10, seed: 3 };
+        let (settings, temperatures) = ("{}".into(), Temperatures::POSTERIOR.to_string());
+        let header = Header { method: "nuts".into(), settings, dim: 2, temperatures, chains: 2, warmup: 10, seed: 3 };
         let counters = Counters { iteration: 25, ..Counters::default() };
         let alive = ChainRecord::Alive { counters, state: vec![1, 2, 3] };
         Checkpoint { header, chains: vec![alive, ChainRecord::NotBegun] }
@@ -231,6 +244,8 @@ mod tests {
         let refuse = |stored: Header| run.check(&stored).unwrap_err().to_string();
         assert!(refuse(Header { method: "hmc".into(), ..run.clone() }).contains("method is hmc, and the run's is nuts"));
         assert!(refuse(Header { dim: 9, ..run.clone() }).contains("number of coordinates is 9"));
+        let cold = Header { temperatures: Temperatures::both(0.5).to_string(), ..run.clone() };
+        assert!(refuse(cold).contains("temperature 0.5, and the run's is temperature 1"));
         assert!(refuse(Header { seed: 9, ..run.clone() }).contains("seed is 9"));
         assert!(refuse(Header { chains: 9, ..run.clone() }).contains("chains is 9"));
         assert!(refuse(Header { warmup: 9, ..run.clone() }).contains("warm-up iterations is 9"));

@@ -168,7 +168,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let draw_layout = Arc::new(self.posterior.draw_layout());
         let dim = layout.dim();
         self.check_model(&layout)?;
-        let header = Header::new(&self.method, dim, &self.run)?;
+        let header = Header::new(&self.method, dim, self.posterior.temperatures(), &self.run)?;
         let records = match self.checkpoint {
             Some(checkpoint) => {
                 header.check(&checkpoint.header)?;
@@ -180,7 +180,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         self.posterior.prior_scales(&mut prior_scales);
 
         let origin = if M::EXACT { Origin::Mcmc } else { Origin::BiasedMcmc };
-        let mut report = RunReport::new(M::NAME, self.run.seed);
+        let mut report = self.posterior.new_report(M::NAME, self.run.seed);
         report.settings = serde_json::json!({ "method": self.method, "run": self.run });
         if let Some(sink) = self.sink {
             sink.begin(&Schema {

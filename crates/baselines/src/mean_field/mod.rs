@@ -100,7 +100,7 @@ pub fn mean_field_observed(
     let fit = |member| fit_from(posterior, &used, member, observer);
     let starts = parallel::run(used.starts, used.threads, fit)?;
 
-    let mut report = RunReport::new(METHOD, settings.seed);
+    let mut report = posterior.new_report(METHOD, settings.seed);
     report.settings = serde_json::to_value(&used).unwrap_or_default();
     let (best, fitted) = choose(starts, &mut report)?;
     report.objective = fitted.trace;

@@ -31,7 +31,7 @@ pub struct ClassificationMetrics {
 /// When a part that a score needs is empty, does not fit, or holds a value that is not finite.
 pub fn classification_metrics(predictions: &Predictions) -> Result<ClassificationMetrics, PredictionsError> {
     Ok(ClassificationMetrics {
-        caveat: predictions.origin.caveat().to_owned(),
+        caveat: predictions.caveat().unwrap_or_default(),
         accuracy: accuracy(predictions)?,
         log_loss: log_loss(predictions)?,
         brier_score: brier_score(predictions)?,

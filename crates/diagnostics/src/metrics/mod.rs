@@ -41,9 +41,10 @@ pub enum Metrics {
 /// When a part that a score needs is empty, does not fit, or holds a value that is not finite.
 ///
 /// ```
-/// use ergodic_draws::{Origin, PredictionKind, Predictions};
+/// use ergodic_draws::{Origin, PredictionKind, Predictions, Temperatures};
 /// let predictions = Predictions {
 ///     origin: Origin::Mcmc,
+///     temperatures: Temperatures::POSTERIOR,
 ///     kind: PredictionKind::Classification,
 ///     target_name: "species".to_owned(),
 ///     chain_lengths: vec![1],

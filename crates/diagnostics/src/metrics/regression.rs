@@ -43,7 +43,7 @@ pub fn regression_metrics(predictions: &Predictions) -> Result<RegressionMetrics
     let simulated = Simulated::new(predictions, "interval coverage")?;
     let intervals = [0.5, 0.9, 0.95].into_iter().map(|level| simulated.coverage(level)).collect();
     Ok(RegressionMetrics {
-        caveat: predictions.origin.caveat().to_owned(),
+        caveat: predictions.caveat().unwrap_or_default(),
         rmse: rmse(predictions)?,
         log_density: mean_log_predictive_density(predictions)?,
         crps: crps(predictions)?,

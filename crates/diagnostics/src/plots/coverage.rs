@@ -90,7 +90,7 @@ impl CoverageCurve {
             (below as f64 + (equal + 1) as f64 / 2.0) / (sorted.len() + 1) as f64
         };
         let pit: Vec<f64> = samples.iter().map(pit).collect();
-        Ok(Self { caveat: predictions.origin.caveat().to_owned(), ..Self::from_pit(title, &pit)? })
+        Ok(Self { caveat: predictions.caveat().unwrap_or_default(), ..Self::from_pit(title, &pit)? })
     }
 
     /// The calibration error of [`metrics::calibration_error`](crate::metrics::calibration_error()), from the transforms: the mean

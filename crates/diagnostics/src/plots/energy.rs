@@ -4,7 +4,7 @@ use super::canvas::{Anchor, Canvas, Font, Stroke};
 use super::density::mean_and_sd;
 use super::legend::{Legend, Swatch, surround};
 use super::panel::{Axes, LABEL_SPACE, Panel, TICK_SPACE};
-use super::quantity::{caveat_of, range, widen};
+use super::quantity::{range, widen};
 use super::style::{INK, LABEL_SIZE, MARGIN, WARNING, series_color};
 use super::{Density, Plot, PlotError, Quantity};
 use ergodic_draws::Draws;
@@ -84,7 +84,7 @@ impl EnergyPlot {
             what: "the statistic 'energy'",
             advice: "only Hamiltonian samplers report one; draw traces or ranks instead",
         })?;
-        Self::new(&Quantity::new("energy", chains)?.with_caveat(caveat_of(draws)))
+        Self::new(&Quantity::new("energy", chains)?.with_caveat(draws.caveat().unwrap_or_default()))
     }
 }
 

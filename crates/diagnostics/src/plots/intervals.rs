@@ -83,7 +83,7 @@ impl IntervalsPanel {
         };
         let mut targets: Vec<Interval> = samples.into_iter().enumerate().map(interval).collect();
         targets.sort_by(|a, b| a.predicted.total_cmp(&b.predicted));
-        Ok(Self { title, level, targets, caveat: predictions.origin.caveat().to_owned() })
+        Ok(Self { title, level, targets, caveat: predictions.caveat().unwrap_or_default() })
     }
 
     /// Share of the targets that the intervals hold.
@@ -237,7 +237,7 @@ impl Plot for PredictiveIntervals {
 mod tests {
     use super::*;
     use crate::plots::series::Noise;
-    use ergodic_draws::Origin;
+    use ergodic_draws::{Origin, Temperatures};
 
     /// Two outputs; the first is predicted rightly with noise of scale 1, the second claims a tenth of its noise.
     fn predictions(points: usize) -> Predictions {
@@ -251,6 +251,7 @@ mod tests {
         let observed = centre.iter().flat_map(|c| [c + noise.normal(), c + noise.normal()]).collect();
         Predictions {
             origin: Origin::Mcmc,
+            temperatures: Temperatures::POSTERIOR,
             kind: PredictionKind::Regression,
             target_name: "y".to_owned(),
             chain_lengths: vec![draws],

@@ -5,7 +5,7 @@ use super::decimate::Decimated;
 use super::grid::{beside, caveat_lines};
 use super::legend::{Legend, Swatch, surround};
 use super::panel::Axes;
-use super::quantity::{caveat_of, is_drawable, range, widen};
+use super::quantity::{is_drawable, range, widen};
 use super::style::{count, series_color};
 use super::{Plot, PlotError};
 use ergodic_draws::Draws;
@@ -87,7 +87,7 @@ impl ObjectiveSeries {
     /// As [`new`](Self::new).
     pub fn from_draws(draws: &Draws) -> Result<Self, PlotError> {
         let series = Self::new(draws.report.method.clone(), &draws.report.objective)?;
-        Ok(Self { caveat: caveat_of(draws), ..series })
+        Ok(Self { caveat: draws.caveat().unwrap_or_default(), ..series })
     }
 
     fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {

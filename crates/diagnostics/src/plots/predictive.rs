@@ -135,7 +135,7 @@ impl BandsPanel {
                 .collect()
         };
         let mut panel = Self::new(title, x, &rows(&predictions.values), &rows(&predictions.simulated))?;
-        panel.caveat = predictions.origin.caveat().to_owned();
+        panel.caveat = predictions.caveat().unwrap_or_default();
         Ok(panel)
     }
 }
@@ -297,7 +297,7 @@ impl Plot for PredictiveBands {
 mod tests {
     use super::*;
     use crate::plots::series::Noise;
-    use ergodic_draws::{Origin, PredictionKind};
+    use ergodic_draws::{Origin, PredictionKind, Temperatures};
 
     fn predictions(draws: usize, origin: Origin) -> Predictions {
         let mut noise = Noise::new(1);
@@ -305,6 +305,7 @@ mod tests {
         let simulated = (0..4 * draws * 3).map(|_| 2.0 * noise.normal()).collect();
         Predictions {
             origin,
+            temperatures: Temperatures::POSTERIOR,
             kind: PredictionKind::Regression,
             target_name: "y".to_owned(),
             chain_lengths: vec![draws],

@@ -52,7 +52,7 @@ impl Quantity {
             name: name.to_owned(),
             blocks: draws.layout().blocks().iter().map(|b| b.name.as_str()).take(20).collect::<Vec<_>>().join(", "),
         })?;
-        Ok(Self::new(name, chains)?.with_caveat(caveat_of(draws)))
+        Ok(Self::new(name, chains)?.with_caveat(draws.caveat().unwrap_or_default()))
     }
 
     /// Output `output` of the prediction at point `point`: the space in which networks are identified.
@@ -69,7 +69,7 @@ impl Quantity {
             return Err(PlotError::Length { name, what: "outputs", expected: output + 1, found: predictions.num_outputs });
         }
         let name = if predictions.num_outputs > 1 { format!("{name}, output {output}") } else { name };
-        Ok(Self::new(name, predictions.series(point, output))?.with_caveat(predictions.origin.caveat()))
+        Ok(Self::new(name, predictions.series(point, output))?.with_caveat(predictions.caveat().unwrap_or_default()))
     }
 
     /// The same quantity with another caveat.
@@ -96,19 +96,6 @@ impl Quantity {
     pub fn range(&self) -> (f64, f64) {
         range(self.chains.iter().flatten().copied())
     }
-}
-
-/// What must stand on plots of these draws: bias of the method, and a temperature other than one.
-pub(super) fn caveat_of(draws: &Draws) -> String {
-    let mut caveat = draws.origin().caveat().to_owned();
-    let temperature = draws.report.temperature;
-    if temperature != 1.0 {
-        if !caveat.is_empty() {
-            caveat.push_str("; ");
-        }
-        caveat.push_str(&format!("tempered: drawn at temperature {temperature}, not from the posterior itself"));
-    }
-    caveat
 }
 
 /// The caveats that differ, in order, joined by semicolons.
@@ -177,7 +164,7 @@ pub(super) fn widen((low, high): (f64, f64), share: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ergodic_draws::{ChainDraws, Layout, Origin, PredictionKind, RunReport};
+    use ergodic_draws::{ChainDraws, Layout, Origin, PredictionKind, RunReport, Temperatures};
 
     fn draws(origin: Origin) -> Draws {
         let chain = ChainDraws::from_positions(2, vec![0.0, 1.0, 2.0, 3.0]);
@@ -208,7 +195,7 @@ mod tests {
     #[test]
     fn a_temperature_other_than_one_is_a_caveat() {
         let mut cold = draws(Origin::Mcmc);
-        cold.report.temperature = 0.1;
+        cold.report.temperatures = Temperatures::both(0.1);
         assert!(Quantity::from_draws(&cold, "x[0]").unwrap().caveat.contains("temperature 0.1"));
     }
 
@@ -216,6 +203,7 @@ mod tests {
     fn predictions_become_series_or_an_error() {
         let mut predictions = Predictions {
             origin: Origin::Mcmc,
+            temperatures: Temperatures::POSTERIOR,
             kind: PredictionKind::Regression,
             target_name: "strength".to_owned(),
             chain_lengths: vec![1, 1],

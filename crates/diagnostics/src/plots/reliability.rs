@@ -120,7 +120,7 @@ impl ReliabilityCurve {
             (top, label == class as f64)
         };
         let outcomes: Vec<_> = (0..points).map(outcome).collect();
-        let caveat = predictions.origin.caveat().to_owned();
+        let caveat = predictions.caveat().unwrap_or_default();
         Ok(Self { top_label: classes > 2, caveat, ..Self::new(title, &outcomes)? })
     }
 
@@ -214,7 +214,7 @@ impl Plot for ReliabilityPlot {
 mod tests {
     use super::*;
     use crate::plots::series::Noise;
-    use ergodic_draws::Origin;
+    use ergodic_draws::{Origin, Temperatures};
 
     fn classes(classes: usize, sharpness: f64) -> Predictions {
         let mut noise = Noise::new(2);
@@ -236,6 +236,7 @@ mod tests {
         }
         Predictions {
             origin: Origin::Approximation,
+            temperatures: Temperatures::POSTERIOR,
             kind: PredictionKind::Classification,
             target_name: "label".to_owned(),
             chain_lengths: vec![1],

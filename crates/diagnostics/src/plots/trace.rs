@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Canvas, Font, Stroke};
 use super::legend::{Legend, Swatch, surround};
 use super::panel::{Axes, LABEL_SPACE, Panel, TICK_SPACE};
-use super::quantity::{caveat_of, join_caveats, range, widen};
+use super::quantity::{join_caveats, range, widen};
 use super::style::{INK, LABEL_SIZE, MARGIN, SMALL_SIZE, SOFT_INK, count, series_color};
 use super::{Decimated, Density, Plot, PlotError, Quantity};
 use ergodic_draws::Draws;
@@ -79,7 +79,7 @@ impl TracePlot {
         let flags = draws.statistic("diverging").unwrap_or_default();
         let divergent: Vec<Vec<bool>> = flags.iter().map(|chain| chain.iter().map(|flag| *flag != 0.0).collect()).collect();
         let mut plot = Self::new(&quantities, &divergent)?;
-        plot.caveat = caveat_of(draws);
+        plot.caveat = draws.caveat().unwrap_or_default();
         Ok(plot)
     }
 }

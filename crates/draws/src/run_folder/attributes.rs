@@ -23,8 +23,10 @@ pub(super) struct Attributes {
     method: String,
     settings: String,
     seed: u64,
-    #[serde(with = "crate::real")]
-    temperature: f64,
+    #[serde(with = "crate::real", default)]
+    likelihood_temperature: f64,
+    #[serde(with = "crate::real", default)]
+    prior_temperature: f64,
     #[serde(with = "crate::real")]
     sampling_time: f64,
     pub(super) origin: crate::Origin,
@@ -68,7 +70,8 @@ impl Attributes {
             method: String::new(),
             settings: String::new(),
             seed: 0,
-            temperature: 1.0,
+            likelihood_temperature: 1.0,
+            prior_temperature: 1.0,
             sampling_time: 0.0,
             origin: schema.origin,
             caveat: String::new(),
@@ -90,10 +93,10 @@ impl Attributes {
         self.method.clone_from(&report.method);
         self.settings = report.settings.to_string();
         self.seed = report.seed;
-        self.temperature = report.temperature;
+        (self.likelihood_temperature, self.prior_temperature) = (report.temperatures.likelihood, report.temperatures.prior);
         self.sampling_time = report.seconds;
         self.inference_library_version.clone_from(&report.version);
-        self.caveat = self.origin.caveat_at(report.temperature).unwrap_or_default();
+        self.caveat = self.origin.caveat_at(report.temperatures).unwrap_or_default();
         self.chain_outcomes = report.chains.iter().map(|chain| describe(&chain.outcome)).collect();
         self.report = report.clone();
     }

@@ -38,7 +38,7 @@ use storage::{Disk, Storage, io_error};
 /// - `unconstrained_posterior`: the raw coordinates of blocks that have a transform;
 /// - `sample_stats` and `warmup_sample_stats`: one variable per statistic, as `float64`, `int64` or `bool`; positions of the warm-up
 ///   are not stored;
-/// - root attributes: method, settings, seed, temperature, origin and caveat, versions, draws and outcome of each chain, layout and report.
+/// - root attributes: method, settings, seed, temperatures, origin and caveat, versions, draws and outcome of each chain, layout and report.
 ///
 /// # What a crash leaves
 /// Each chain fills one chunk per variable in memory. Chunks are written aside, synced and renamed; then one file, the root's

@@ -3,7 +3,8 @@
 use super::tests::Unsynced;
 use super::*;
 use crate::{
-    Block, ChainDraws, ChainReport, Column, Draws, Field, Layout, Memory, Origin, Outcome, Role, Statistics, Tee, Transform,
+    Block, ChainDraws, ChainReport, Column, Draws, Field, Layout, Memory, Origin, Outcome, Role, Statistics, Tee, Temperatures,
+    Transform,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -87,7 +88,8 @@ fn report() -> impl Strategy<Value = RunReport> {
         .prop_map(|(seed, temperature, seconds, chains, objective)| {
             let mut report = RunReport::new("nuts", seed);
             report.settings = serde_json::json!({"draws": 3, "name": "\\ \"quoted\"", "rate": 0.1});
-            (report.temperature, report.seconds, report.chains, report.objective) = (temperature, seconds, chains, objective);
+            (report.seconds, report.chains, report.objective) = (seconds, chains, objective);
+            report.temperatures = Temperatures { likelihood: temperature, prior: 0.5 };
             report.warnings = vec!["a warning".to_owned()];
             report
         })

@@ -51,6 +51,8 @@ pub struct BayesianNetwork {
     pub(crate) prior: Box<dyn BoundPrior>,
     pub(crate) standardization: Standardization,
     pub(crate) rows: Arc<Rows>,
+    pub(crate) input_names: Vec<String>,
+    pub(crate) target_names: Vec<String>,
     pub(crate) target_name: String,
     pub(crate) class_names: Vec<String>,
     pub(crate) packed: PackedData,
@@ -203,6 +205,8 @@ impl BayesianNetwork {
             layout: Layout::new(position_blocks)?,
             draw_layout: Layout::new(blocks)?,
             rows: Arc::new(rows),
+            input_names: data.input_names().to_vec(),
+            target_names: data.target_names().to_vec(),
             target_name: data.target_names().join(", "),
             class_names: data.class_names().to_vec(),
             network,
@@ -383,6 +387,24 @@ impl Posterior for BayesianNetwork {
     fn recorder(&self) -> Option<Box<dyn Recorder + Send + '_>> {
         self.prior.reparameterization()?;
         Some(Box::new(WeightRecorder { model: self }))
+    }
+
+    /// Network, likelihood, prior, and for each input and target its name and the mean and standard deviation that standardise it: what
+    /// another program needs to use the weights.
+    fn description(&self) -> serde_json::Value {
+        let columns = |names: &[String], scales: &[(f64, f64)]| -> Vec<serde_json::Value> {
+            let column =
+                |(name, (mean, sd)): (&String, &(f64, f64))| serde_json::json!({ "name": name, "mean": mean, "sd": sd });
+            names.iter().zip(scales).map(column).collect()
+        };
+        serde_json::json!({
+            "network": self.network.shape(),
+            "likelihood": self.likelihood.name(),
+            "prior": self.prior.description(),
+            "inputs": columns(&self.input_names, &self.standardization.inputs),
+            "targets": columns(&self.target_names, &self.standardization.targets),
+            "class_names": self.class_names,
+        })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
