@@ -36,6 +36,25 @@ impl Dual {
         Self { value, slopes: std::array::from_fn(|k| slope(self.slopes[k], other.slopes[k])) }
     }
 
+    /// (a b)′ = a′ b + b′ a.
+    #[inline(always)]
+    fn product(self, other: Self) -> Self {
+        self.join(other, self.value * other.value, |da, db| da * other.value + db * self.value)
+    }
+
+    /// (a / b)′ = (a′ − b′ a / b) / b.
+    #[inline(always)]
+    fn quotient(self, other: Self) -> Self {
+        let (value, inverse) = (self.value / other.value, other.value.recip());
+        self.join(other, value, |da, db| (da - db * value) * inverse)
+    }
+
+    #[inline(always)]
+    fn quotient_with_number(self, number: f64) -> Self {
+        let inverse = number.recip();
+        self.map(self.value / number, |da| da * inverse)
+    }
+
     #[inline(always)]
     fn map(self, value: f64, slope: impl Fn(f64) -> f64) -> Self {
         Self { value, slopes: self.slopes.map(slope) }
@@ -107,17 +126,11 @@ operators! {
         |a, b| a.join(b, a.value - b.value, |da, db| da - db),
         |a, x| a.map(a.value - x, |da| da);
     Mul mul MulAssign mul_assign
-        |a, b| a.join(b, a.value * b.value, |da, db| da * b.value + db * a.value),
+        |a, b| a.product(b),
         |a, x| a.map(a.value * x, |da| da * x);
     Div div DivAssign div_assign
-        |a, b| {
-            let (value, inverse) = (a.value / b.value, b.value.recip());
-            a.join(b, value, |da, db| (da - db * value) * inverse)
-        },
-        |a, x| {
-            let inverse = x.recip();
-            a.map(a.value / x, |da| da * inverse)
-        };
+        |a, b| a.quotient(b),
+        |a, x| a.quotient_with_number(x);
 }
 
 impl Neg for Dual {
