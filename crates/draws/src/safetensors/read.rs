@@ -47,7 +47,7 @@ impl SafetensorsFile {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, SafetensorsError> {
         let path = path.as_ref();
         let bytes =
-            std::fs::read(&path).map_err(|source| SafetensorsError::Io { action: "read", path: path.to_owned(), source })?;
+            std::fs::read(path).map_err(|source| SafetensorsError::Io { action: "read", path: path.to_owned(), source })?;
         let malformed = |error: safetensors::SafeTensorError| SafetensorsError::Malformed {
             path: path.to_owned(),
             problem: error.to_string(),

@@ -33,7 +33,7 @@ pub(super) fn resolve(layout: &Layout, tensors: &BTreeMap<&str, &[usize]>) -> Re
         return Err(SafetensorsError::Ambiguous { problem });
     }
     if is_numbered(&found) {
-        found.sort_by(|(a, _), (b, _)| natural(a).cmp(&natural(b)));
+        found.sort_by_key(|(prefix, _)| natural(prefix));
     } else {
         found = by_shape(&blocks, &found)?;
     }
