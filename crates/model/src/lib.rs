@@ -18,6 +18,7 @@ mod predict;
 mod prior;
 mod rng;
 mod simd;
+mod vector_likelihood;
 
 pub use bayesian_network::{BayesianNetwork, ModelError, Standardize};
 pub use capabilities::{
@@ -26,7 +27,10 @@ pub use capabilities::{
 };
 pub use data::{DataError, Dataset, Standardization};
 pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
-pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise};
+pub use likelihood::{
+    Bernoulli, Categorical, FastPath, Gaussian, IndependentGaussians, Likelihood, LikelihoodParameter, NegativeBinomial, Noise,
+    NoiseScales, Ordinal, Poisson, Positive, Product, StudentT,
+};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkError};
 pub use posterior::{LabelError, Labelled, Posterior};

@@ -12,10 +12,10 @@ mod predictions;
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
-    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LogDensity, Network,
     NetworkError, Posterior, Precision, Prior, PriorDraws, Standardization,
 };
-use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
+use ergodic_draws::{Layout, LayoutError, PredictionKind};
 use gradient::{Evaluator, PackedData};
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
@@ -26,8 +26,8 @@ use std::sync::Arc;
 /// The log density is Σₙ ln p(yₙ | f(xₙ; w), θ) + ln p(w) + ln p(θ), in nats, with all constants. The flat position holds the
 /// network's weights and then the likelihood's parameters, as [`layout`](Posterior::layout) names them.
 ///
-/// Inputs, and the targets of a regression, are standardised by the rows the posterior is built on; predictions come back in the
-/// unit the targets were given in.
+/// Inputs, and targets that the likelihood says may be (real quantities, not counts or classes), are standardised by the rows the
+/// posterior is built on; predictions come back in the unit the targets were given in.
 ///
 /// ```
 /// use ergodic_model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior, Posterior};
@@ -44,7 +44,7 @@ use std::sync::Arc;
 pub struct BayesianNetwork {
     pub(crate) network: Network,
     pub(crate) likelihood: Arc<dyn Likelihood>,
-    pub(crate) parameters: Vec<LikelihoodParameter>,
+    pub(crate) parameters: Vec<ParameterPrior>,
     pub(crate) prior: Box<dyn BoundPrior>,
     pub(crate) standardization: Standardization,
     pub(crate) rows: Arc<Rows>,
@@ -52,6 +52,13 @@ pub struct BayesianNetwork {
     pub(crate) class_names: Vec<String>,
     pub(crate) packed: PackedData,
     layout: Layout,
+}
+
+/// The normal prior of one of the likelihood's coordinates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParameterPrior {
+    pub(crate) prior_mean: f64,
+    pub(crate) prior_sd: f64,
 }
 
 /// Standardised training rows, row-major.
@@ -135,7 +142,7 @@ pub enum ModelError {
 /// Whether a [`BayesianNetwork`] standardises its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standardize {
-    /// Inputs, and the targets of a regression, by the mean and standard deviation of the given rows.
+    /// Inputs, and real targets, by the mean and standard deviation of the given rows.
     #[default]
     ByTrainingRows,
     /// Nothing; the data are on a scale of order 1 already.
@@ -173,18 +180,17 @@ impl BayesianNetwork {
         check_targets(likelihood.as_ref(), data)?;
         let prior = prior.bind(&network)?;
         let standardization = match standardize {
-            Standardize::ByTrainingRows => Standardization::fit(data, likelihood.kind() == PredictionKind::Regression)?,
+            Standardize::ByTrainingRows => Standardization::fit_where(data, |target| likelihood.standardizes_target(target))?,
             Standardize::Nothing => Standardization::identity(data.num_inputs(), data.num_targets()),
         };
         let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));
-        let parameters = likelihood.parameters();
         let mut blocks = network.blocks();
-        for parameter in &parameters {
-            let transform = match parameter.transform {
-                Transform::Exp { factor } => Transform::Exp { factor: factor * standardization.targets[0].1 },
-                other => other,
-            };
-            blocks.push(Block::new(parameter.name, &[]).with_role(Role::Noise).with_transform(transform));
+        let mut parameters = Vec::new();
+        for parameter in likelihood.parameters() {
+            parameter.check(data.num_targets()).map_err(ModelError::Likelihood)?;
+            blocks.push(parameter.block(&standardization.targets));
+            let prior = ParameterPrior { prior_mean: parameter.prior_mean, prior_sd: parameter.prior_sd };
+            parameters.extend(std::iter::repeat_n(prior, parameter.len()));
         }
         let mut model = Self {
             layout: Layout::new(blocks)?,
