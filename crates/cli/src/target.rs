@@ -69,7 +69,9 @@ fn one(name: LikelihoodName, data: &Dataset) -> Result<Box<dyn Likelihood>, Box<
     let text = !data.class_names().is_empty();
     if text && !takes_classes(name) && name != LikelihoodName::Auto {
         let (target, name) = (data.target_names().join(", "), spelled(name));
-        return Err(format!("target '{target}' is text, and --likelihood {name} takes numbers; use categorical or ordinal").into());
+        return Err(
+            format!("target '{target}' is text, and --likelihood {name} takes numbers; use categorical or ordinal").into()
+        );
     }
     // A single class is an error of the data, which the model names with the class.
     let classes = data.class_names().len().max(2);

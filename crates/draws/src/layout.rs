@@ -450,7 +450,8 @@ mod tests {
 
     #[test]
     fn factors_belong_to_positive_coordinates_one_by_one() {
-        let block = |transform, factors| Layout::new(vec![Block::new("s", &[2]).with_transform(transform).with_factors(factors)]);
+        let block =
+            |transform, factors| Layout::new(vec![Block::new("s", &[2]).with_transform(transform).with_factors(factors)]);
         let layout = block(Transform::Exp { factor: 3.0 }, vec![1.0, 2.0]).unwrap();
         assert_eq!([layout.constrain(0, 0.0), layout.constrain(1, 0.0)], [3.0, 6.0]);
         for wrong in [vec![1.0], vec![1.0, 0.0], vec![1.0, f64::NAN], vec![1.0; 3]] {

@@ -105,9 +105,23 @@ impl<'a> LikelihoodSum<'a> {
         let precision = (-2.0 * log_noise_sd).exp();
         parameter_gradient.fill(0.0);
         let (squares, values, log_likelihood) = (0.0, 0, 0.0);
-        let vector =
-            if let BlockLikelihood::Vector(vector) = likelihood { Some(VectorSum::new(vector, parameters, rows)) } else { None };
-        Self { likelihood, parameters, parameter_gradient, rows, log_noise_sd, precision, squares, values, log_likelihood, vector }
+        let vector = if let BlockLikelihood::Vector(vector) = likelihood {
+            Some(VectorSum::new(vector, parameters, rows))
+        } else {
+            None
+        };
+        Self {
+            likelihood,
+            parameters,
+            parameter_gradient,
+            rows,
+            log_noise_sd,
+            precision,
+            squares,
+            values,
+            log_likelihood,
+            vector,
+        }
     }
 
     /// Adds a panel's log likelihood and replaces its outputs by the derivatives in them.

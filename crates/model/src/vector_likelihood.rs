@@ -31,9 +31,7 @@ impl VectorLikelihood {
     /// The targets as panels hold them, where they are not the data's.
     pub(crate) fn packed_targets(&self, targets: &[f64]) -> Option<Vec<f64>> {
         match self {
-            Self::Poisson => {
-                Some(targets.iter().flat_map(|&y| [y, statrs::function::gamma::ln_gamma(y + 1.0)]).collect())
-            }
+            Self::Poisson => Some(targets.iter().flat_map(|&y| [y, statrs::function::gamma::ln_gamma(y + 1.0)]).collect()),
             _ => None,
         }
     }
@@ -187,7 +185,13 @@ mod tests {
     use std::sync::Arc;
 
     /// Value and gradient of a network by the vector path and row by row.
-    fn both<E: Real>(likelihood: Arc<dyn Likelihood>, arch: Arch, weights: &[f64], inputs: &[f64], targets: &[f64]) -> [Vec<f64>; 2] {
+    fn both<E: Real>(
+        likelihood: Arc<dyn Likelihood>,
+        arch: Arch,
+        weights: &[f64],
+        inputs: &[f64],
+        targets: &[f64],
+    ) -> [Vec<f64>; 2] {
         let outputs = likelihood.num_outputs();
         let width = inputs.len() * likelihood.num_targets() / targets.len();
         let hidden: &[usize] = if weights.len() == (width + 1) * outputs { &[] } else { &[6] };

@@ -12,8 +12,8 @@ mod predictions;
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
-    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LogDensity, Network,
-    NetworkError, Posterior, Precision, Prior, PriorDraws, Standardization,
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LogDensity, Network, NetworkError, Posterior,
+    Precision, Prior, PriorDraws, Standardization,
 };
 use ergodic_draws::{Layout, LayoutError, PredictionKind};
 use gradient::{Evaluator, PackedData};

@@ -116,7 +116,9 @@ impl Likelihood for IndependentGaussians {
                 None => Ok(()),
                 Some(target) => {
                     let sd = sds[target];
-                    Err(format!("the known noise of target {target} has standard deviation {sd}; it must be positive and finite"))
+                    Err(format!(
+                        "the known noise of target {target} has standard deviation {sd}; it must be positive and finite"
+                    ))
                 }
             },
             NoiseScales::Learned { prior_mean, prior_sd, .. } => {

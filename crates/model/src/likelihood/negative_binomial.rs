@@ -2,9 +2,7 @@
 
 use super::count::{check_count, simulate_poisson};
 use super::poisson::poisson_entropy;
-use super::special::{
-    digamma_difference, integrate_over_logarithm, ln_factorial, ln_gamma_difference, softplus,
-};
+use super::special::{digamma_difference, integrate_over_logarithm, ln_factorial, ln_gamma_difference, softplus};
 use super::{Likelihood, LikelihoodParameter, Positive};
 use crate::ChainRng;
 use crate::network::sigmoid;
@@ -66,7 +64,11 @@ fn one_minus_generating_function(step: f64, mean: f64, r: f64) -> f64 {
 
 impl Likelihood for NegativeBinomial {
     fn name(&self) -> &'static str {
-        if self.dispersion.is_learned() { "negative binomial, learned dispersion" } else { "negative binomial, known dispersion" }
+        if self.dispersion.is_learned() {
+            "negative binomial, learned dispersion"
+        } else {
+            "negative binomial, known dispersion"
+        }
     }
 
     fn kind(&self) -> PredictionKind {

@@ -57,7 +57,13 @@ impl Ordinal {
         if let (Some(_), Some(_)) = (below, above) {
             log_probability += (-(-gap).exp_m1()).ln();
             // gap / (exp(gap) − 1), which is 1 for no gap and 0 for a wide one.
-            let rest = if gap > 700.0 { 0.0 } else if gap < 1e-300 { 1.0 } else { gap / gap.exp_m1() };
+            let rest = if gap > 700.0 {
+                0.0
+            } else if gap < 1e-300 {
+                1.0
+            } else {
+                gap / gap.exp_m1()
+            };
             d_log_gap = gap * d_above + rest;
         }
         Class { log_probability, d_below, d_above, d_log_gap }
@@ -96,7 +102,14 @@ impl Ordinal {
     }
 
     /// Sums P · score · scoreᵀ over the classes, for the scores that `select` picks from (output, parameters).
-    fn information(&self, output: f64, parameters: &[f64], rows: std::ops::Range<usize>, columns: std::ops::Range<usize>, matrix: &mut [f64]) {
+    fn information(
+        &self,
+        output: f64,
+        parameters: &[f64],
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+        matrix: &mut [f64],
+    ) {
         matrix.fill(0.0);
         let mut score = vec![0.0; 1 + parameters.len()];
         self.for_each_class(output, parameters, |class, values| {

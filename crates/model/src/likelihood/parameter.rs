@@ -69,7 +69,9 @@ impl LikelihoodParameter {
     pub(crate) fn check(&self, targets: usize) -> Result<(), String> {
         let Self { name, prior_mean, prior_sd, .. } = self;
         if !(prior_mean.is_finite() && prior_sd.is_finite() && *prior_sd > 0.0) {
-            return Err(format!("the prior of '{name}' is N({prior_mean}, {prior_sd}²); the sd must be positive and both finite"));
+            return Err(format!(
+                "the prior of '{name}' is N({prior_mean}, {prior_sd}²); the sd must be positive and both finite"
+            ));
         }
         match self.unit_of {
             Some(first) if first.saturating_add(self.len()) > targets => {

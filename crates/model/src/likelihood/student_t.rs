@@ -226,8 +226,7 @@ impl Likelihood for StudentT {
     /// σ² ν/(ν − 2) for ν > 2; ∞ for ν ≤ 2, where the expected squared distance from the centre diverges.
     fn variance(&self, _: &[f64], parameters: &[f64], variance: &mut [f64]) {
         let (log_scale, degrees) = self.read(parameters);
-        variance[0] =
-            if degrees <= 2.0 { f64::INFINITY } else { (2.0 * log_scale).exp() / (1.0 - 2.0 / degrees) };
+        variance[0] = if degrees <= 2.0 { f64::INFINITY } else { (2.0 * log_scale).exp() / (1.0 - 2.0 / degrees) };
     }
 
     fn entropy(&self, _: &[f64], parameters: &[f64]) -> f64 {

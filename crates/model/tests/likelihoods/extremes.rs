@@ -2,7 +2,8 @@
 
 use crate::case::{cases, gradient};
 use ergodic_model::{
-    Gaussian, IndependentGaussians, Likelihood, NegativeBinomial, Ordinal, Poisson, Positive, Product, Purpose, StudentT, stream,
+    Gaussian, IndependentGaussians, Likelihood, NegativeBinomial, Ordinal, Poisson, Positive, Product, Purpose, StudentT,
+    stream,
 };
 
 /// Targets that each likelihood takes, among them the largest.
@@ -74,7 +75,10 @@ fn curvature_moments_and_entropy_far_out_are_numbers() {
                 let (mut mean, mut variance) = (vec![f64::NAN; m], vec![f64::NAN; m]);
                 likelihood.mean(&outputs, &parameters, &mut mean);
                 likelihood.variance(&outputs, &parameters, &mut variance);
-                assert!(mean.iter().all(|x| x.is_finite()) && variance.iter().all(|x| *x >= 0.0), "{at}: {mean:?}, {variance:?}");
+                assert!(
+                    mean.iter().all(|x| x.is_finite()) && variance.iter().all(|x| *x >= 0.0),
+                    "{at}: {mean:?}, {variance:?}"
+                );
                 assert!(likelihood.entropy(&outputs, &parameters).is_finite(), "{at}");
                 let mut simulated = vec![f64::NAN; likelihood.num_targets()];
                 likelihood.simulate(&outputs, &parameters, &mut rng, &mut simulated);

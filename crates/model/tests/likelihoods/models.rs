@@ -2,9 +2,9 @@
 
 use ergodic_draws::{ChainDraws, Draws, Origin, PredictionKind, RunReport};
 use ergodic_model::{
-    Activation, BayesianNetwork, Dataset, Gaussian, IndependentGaussians, Likelihood, LikelihoodParameter, Network,
-    NegativeBinomial, NormalPrior, Ordinal, Poisson, Posterior, PredictOptions, PriorDraws, Product, Purpose, Standardize,
-    StudentT, check_gradient, stream,
+    Activation, BayesianNetwork, Dataset, Gaussian, IndependentGaussians, Likelihood, LikelihoodParameter, NegativeBinomial,
+    Network, NormalPrior, Ordinal, Poisson, Posterior, PredictOptions, PriorDraws, Product, Purpose, Standardize, StudentT,
+    check_gradient, stream,
 };
 use nalgebra::DMatrix;
 use rand::RngExt;
@@ -159,7 +159,8 @@ fn a_change_of_one_targets_unit_leaves_the_others() {
     let (a, b) = (model(likelihood(), &metres), model(likelihood(), &mixed));
     let draws = prior_draws(&a, 3);
     let (p, q) = (a.predict(&draws, &metres).unwrap(), b.predict(&draws, &mixed).unwrap());
-    let pairs = p.values.iter().zip(&q.values).chain(p.noise_sd.iter().zip(&q.noise_sd)).chain(p.simulated.iter().zip(&q.simulated));
+    let pairs =
+        p.values.iter().zip(&q.values).chain(p.noise_sd.iter().zip(&q.noise_sd)).chain(p.simulated.iter().zip(&q.simulated));
     for (index, (x, y)) in pairs.enumerate() {
         let factor = if index % 2 == 0 { 1.0 } else { 1000.0 };
         assert!((factor * x - y).abs() < 1e-9 * y.abs().max(1.0), "{index}: {x} and {y}");

@@ -34,7 +34,8 @@ fn largest_z(case: &Case, claimed: &Case) -> f64 {
             (mean, claimed.expectation(|targets, _, _| (quantity(targets) - mean).powi(2)))
         };
         let fourth = claimed.expectation(|targets, _, _| (quantity(targets) - mean).powi(4));
-        let average = |power: i32| simulated.chunks_exact(num_targets).map(|t| (quantity(t) - mean).powi(power)).sum::<f64>() / n;
+        let average =
+            |power: i32| simulated.chunks_exact(num_targets).map(|t| (quantity(t) - mean).powi(power)).sum::<f64>() / n;
         largest = largest.max((average(1) / (variance / n).sqrt()).abs());
         // Even odds have a square that does not vary.
         let spread = ((fourth - variance * variance) / n).sqrt();
