@@ -3,6 +3,7 @@
 use crate::likelihood::{IndependentGaussians, NoiseScales, StudentT, StudentTConstants};
 use crate::likelihood_block::{LikelihoodPanel, RowScratch};
 use crate::simd::{Lanes, Real, exp, log_at_least_one};
+use std::sync::Arc;
 
 /// ½ log 2π.
 const HALF_LOG_TWO_PI: f64 = 0.918_938_533_204_672_7;
@@ -11,11 +12,11 @@ const HALF_LOG_TWO_PI: f64 = 0.918_938_533_204_672_7;
 #[derive(Debug, Clone)]
 pub(crate) enum VectorLikelihood {
     /// Student-t noise around the output.
-    StudentT(StudentT),
+    StudentT(Arc<StudentT>),
     /// A count, the output being the logarithm of its mean; the second target is the logarithm of the count's factorial.
     Poisson,
     /// Each target is normal around its output with its own standard deviation.
-    IndependentGaussians(IndependentGaussians),
+    IndependentGaussians(Arc<IndependentGaussians>),
 }
 
 impl VectorLikelihood {
@@ -182,7 +183,6 @@ mod tests {
     use crate::simd::elementary_tests::instruction_sets;
     use crate::{Activation, Likelihood, Network, Poisson};
     use pulp::Arch;
-    use std::sync::Arc;
 
     /// Value and gradient of a network by the vector path and row by row.
     fn both<E: Real>(

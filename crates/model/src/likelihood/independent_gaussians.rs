@@ -7,6 +7,7 @@ use crate::vector_likelihood::VectorLikelihood;
 use ergodic_draws::{PredictionKind, Transform};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
@@ -174,7 +175,7 @@ impl Likelihood for IndependentGaussians {
     }
 
     fn fast_path(&self) -> Option<FastPath> {
-        Some(FastPath(BlockLikelihood::Vector(VectorLikelihood::IndependentGaussians(self.clone()))))
+        Some(FastPath(BlockLikelihood::Vector(VectorLikelihood::IndependentGaussians(Arc::new(self.clone())))))
     }
 
     fn mean(&self, outputs: &[f64], _: &[f64], mean: &mut [f64]) {

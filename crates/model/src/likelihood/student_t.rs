@@ -8,6 +8,7 @@ use crate::vector_likelihood::VectorLikelihood;
 use ergodic_draws::PredictionKind;
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// ln Γ(½) = ½ ln π.
 const LN_GAMMA_HALF: f64 = 0.572_364_942_924_700_1;
@@ -215,7 +216,7 @@ impl Likelihood for StudentT {
     }
 
     fn fast_path(&self) -> Option<FastPath> {
-        Some(FastPath(BlockLikelihood::Vector(VectorLikelihood::StudentT(*self))))
+        Some(FastPath(BlockLikelihood::Vector(VectorLikelihood::StudentT(Arc::new(*self)))))
     }
 
     /// The centre f: the mean for ν > 1, and the median also below, where there is no mean.
