@@ -62,6 +62,15 @@ fn automatic_gradient_finds_the_effects_of_eight_schools() {
 }
 
 #[test]
+fn own_likelihood_checks_its_gradient_and_finds_the_closed_sites() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("own_likelihood", folder.path());
+    for word in ["zero_share", "R-hat", "zero-inflated Poisson", "mean log predictive density"] {
+        assert!(said.contains(word), "'{word}' is missing in:\n{said}");
+    }
+}
+
+#[test]
 fn uncertainty_away_from_data_prints_the_numbers_behind_its_picture() {
     let folder = tempfile::tempdir().unwrap();
     let said = run("uncertainty_away_from_data", folder.path());

@@ -57,9 +57,9 @@ pub(crate) enum Command {
 pub(crate) struct SampleArguments {
     /// Table with a header line; columns separated by commas or semicolons.
     pub(crate) data: PathBuf,
-    /// Column to predict.
-    #[arg(long)]
-    pub(crate) target: String,
+    /// Column to predict; given several times, several columns at once.
+    #[arg(long, required = true)]
+    pub(crate) target: Vec<String>,
     /// Run folder to make; it must not exist.
     #[arg(long, default_value = "run.zarr")]
     pub(crate) out: PathBuf,
@@ -69,9 +69,13 @@ pub(crate) struct SampleArguments {
     /// Activation of the hidden layers.
     #[arg(long, value_enum, default_value_t = ActivationName::Tanh)]
     pub(crate) activation: ActivationName,
-    /// Likelihood; by default categorical where the target is text, Gaussian with learned noise otherwise.
-    #[arg(long, value_enum, default_value_t = LikelihoodName::Auto)]
-    pub(crate) likelihood: LikelihoodName,
+    /// Likelihood; by default categorical where the target is text, Gaussian with learned noise otherwise. One for all targets, or one for
+    /// each, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "auto")]
+    pub(crate) likelihood: Vec<LikelihoodName>,
+    /// Order of the classes of an ordinal likelihood, lowest first, separated by commas; numbers are ordered by default.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) classes: Vec<String>,
     /// Prior standard deviation of weights and biases.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) prior_sd: f64,
@@ -157,12 +161,20 @@ pub(crate) enum ActivationName {
 pub(crate) enum LikelihoodName {
     /// Categorical where the target is text, Gaussian with learned noise otherwise.
     Auto,
-    /// Gaussian with one learned noise scale.
+    /// Gaussian with a learned noise scale for each target.
     Gaussian,
     /// Gaussian whose noise depends on the input.
     InputDependentGaussian,
+    /// Student-t with learned noise scale and degrees of freedom: outliers.
+    StudentT,
+    /// Counts with a log link.
+    Poisson,
+    /// Counts with a log link and a learned dispersion: more spread than a Poisson.
+    NegativeBinomial,
     /// Binary targets 0 and 1.
     Bernoulli,
     /// Class labels.
     Categorical,
+    /// Ordered classes with learned cut points.
+    Ordinal,
 }

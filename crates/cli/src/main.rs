@@ -3,6 +3,7 @@
 mod arguments;
 mod inspect;
 mod sample;
+mod target;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

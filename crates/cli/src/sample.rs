@@ -1,10 +1,11 @@
 //! Sample a network's posterior given a table, into a run folder.
 
-use crate::arguments::{ActivationName, LikelihoodName, SampleArguments};
+use crate::arguments::{ActivationName, SampleArguments};
 use crate::inspect::verdict_code;
+use crate::target::{labelled_data, likelihood, scores_of_each};
 use ergodic::draws::{Origin, SafetensorsFile, TensorNames};
 use ergodic::methods::{Request, find};
-use ergodic::model::{Likelihood, Purpose, Recording, Scale, Standardize, StartingAt, Tempered, position_of, stream};
+use ergodic::model::{Purpose, Recording, Scale, Standardize, StartingAt, Tempered, position_of, stream};
 use ergodic::prelude::*;
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let method = find(&arguments.method)?;
     let data = labelled_data(arguments)?;
     let (train, test) = data.split(arguments.test_fraction, arguments.seed)?;
-    let likelihood = likelihood(arguments.likelihood, &data);
+    let likelihood = likelihood(arguments, &data)?;
     let network =
         Network::dense(data.num_inputs(), &arguments.hidden, activation(arguments.activation), likelihood.num_outputs())?;
     let weights = if arguments.fan_in { Scale::FanIn(arguments.prior_sd) } else { Scale::Fixed(arguments.prior_sd) };
@@ -79,6 +80,9 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
         println!("{}", function_diagnostics(&predictions)?.roll_up_table());
     }
     println!("{}", summary(&draws));
+    if test.num_targets() > 1 {
+        println!("{}", scores_of_each(&predictions, test.target_names())?);
+    }
     println!("{}", compare(&[Entry { name: method.title, draws: &draws, predictions: &predictions }])?);
     let diagnosis = diagnose(&draws, Some(&predictions))?;
     println!("{diagnosis}");
@@ -101,25 +105,6 @@ fn start<'a>(
     let otherwise = recording.mode(&initial)?;
     let draw = SafetensorsFile::read(path)?.position(&model.draw_layout(), &names, otherwise)?;
     Ok(Some(StartingAt::new(posterior, position_of(model, &draw)?)?))
-}
-
-/// The table; its target as classes where the likelihood takes classes.
-fn labelled_data(arguments: &SampleArguments) -> Result<Dataset, Box<dyn Error>> {
-    let data = Dataset::from_csv(&arguments.data, &[&arguments.target])?;
-    let wants_classes = matches!(arguments.likelihood, LikelihoodName::Bernoulli | LikelihoodName::Categorical);
-    if wants_classes && data.class_names().is_empty() { Ok(data.with_targets_as_classes()?) } else { Ok(data) }
-}
-
-fn likelihood(name: LikelihoodName, data: &Dataset) -> Box<dyn Likelihood> {
-    // A single class is an error of the data, which the model names with the class.
-    let classes = data.class_names().len().max(2);
-    match name {
-        LikelihoodName::Auto if !data.class_names().is_empty() => Box::new(Categorical { classes }),
-        LikelihoodName::Auto | LikelihoodName::Gaussian => Box::new(Gaussian::learned_noise()),
-        LikelihoodName::InputDependentGaussian => Box::new(Gaussian::input_dependent_noise()),
-        LikelihoodName::Bernoulli => Box::new(Bernoulli),
-        LikelihoodName::Categorical => Box::new(Categorical { classes }),
-    }
 }
 
 fn activation(name: ActivationName) -> Activation {

@@ -63,6 +63,78 @@ fn a_run_is_sampled_summarised_judged_and_plotted() {
     assert!(said(&again).contains("run.zarr") && said(&again).contains("already exists"), "{}", said(&again));
 }
 
+/// A table of 90 rows: two inputs; a number, a count, and grades as text and as numbers.
+fn mixed_table(folder: &Path) {
+    let mut text = String::from("a,b,size,visits per day,grade,stars\n");
+    for i in 0..90 {
+        let (a, b) = (f64::from(i) / 10.0, f64::from((i * 7) % 11));
+        let stars = (i * 5 / 7) % 3;
+        let grade = ["low", "medium", "high"][stars as usize];
+        text += &format!("{a},{b},{:.4},{},{grade},{}\n", 100.0 * a.sin() + b, (i * i) % 5, 2 * stars + 1);
+    }
+    fs::write(folder.join("all.csv"), text).unwrap();
+}
+
+/// Keeps some columns of the mixed table.
+fn keep(folder: &Path, columns: &[usize]) {
+    let text = fs::read_to_string(folder.join("all.csv")).unwrap();
+    let line = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        columns.iter().map(|&column| fields[column]).collect::<Vec<_>>().join(",") + "\n"
+    };
+    fs::write(folder.join("data.csv"), text.lines().map(line).collect::<String>()).unwrap();
+}
+
+#[test]
+fn counts_outliers_ordered_classes_and_several_targets_are_sampled() {
+    let folder = tempfile::tempdir().unwrap();
+    mixed_table(folder.path());
+    let runs = |columns: &[usize], target: &str, more: &[&str], words: &[&str]| {
+        keep(folder.path(), columns);
+        let output = sample(folder.path(), target, &[more, &["--fan-in", "--chains", "2"]].concat());
+        assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{}", said(&output));
+        for word in words {
+            assert!(said(&output).contains(word), "'{word}' is missing in: {}", said(&output));
+        }
+        fs::remove_dir_all(folder.path().join("run.zarr")).unwrap();
+    };
+    runs(&[0, 1, 2], "size", &["--likelihood", "student-t"], &["student-t", "noise_scale", "degrees_of_freedom"]);
+    runs(&[0, 1, 3], "visits per day", &["--likelihood", "poisson"], &["poisson", "network 2-4-1", "CRPS"]);
+    runs(&[0, 1, 3], "visits per day", &["--likelihood", "negative-binomial"], &["dispersion"]);
+    let ordered = ["--likelihood", "ordinal", "--classes", "low,medium,high"];
+    runs(&[0, 1, 4], "grade", &ordered, &["first_cut_point", "cut_point_gap[0]", "accuracy"]);
+    runs(&[0, 1, 5], "stars", &["--likelihood", "ordinal"], &["cut_point_gap[0]"]);
+    let two = ["--target", "visits per day"];
+    runs(&[0, 1, 2, 3], "size", &two, &["network 2-4-2", "noise_scale[0]", "noise_scale[1]", "coverage of 90 %"]);
+    let product = ["--target", "visits per day", "--likelihood", "gaussian,negative-binomial"];
+    runs(&[0, 1, 2, 3], "size", &product, &["product", "size.noise_scale", "visits_per_day.dispersion"]);
+}
+
+#[test]
+fn likelihoods_that_do_not_suit_their_targets_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    mixed_table(folder.path());
+    let fails = |columns: &[usize], target: &str, more: &[&str], words: &[&str]| {
+        keep(folder.path(), columns);
+        let output = sample(folder.path(), target, more);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        for word in words {
+            assert!(said(&output).contains(word), "'{word}' is missing in: {}", said(&output));
+        }
+        assert!(!folder.path().join("run.zarr").exists(), "a refused run leaves nothing behind");
+    };
+    fails(&[0, 1, 2], "size", &["--likelihood", "poisson"], &["row", "'size'", "counts"]);
+    fails(&[0, 1, 4], "grade", &["--likelihood", "negative-binomial"], &["'grade'", "text", "categorical or ordinal"]);
+    fails(&[0, 1, 4], "grade", &["--likelihood", "ordinal"], &["'grade'", "--classes", "high,low,medium"]);
+    let short = ["--likelihood", "ordinal", "--classes", "low,high"];
+    fails(&[0, 1, 4], "grade", &short, &["'medium'", "missing", "low, high"]);
+    fails(&[0, 1, 2], "size", &["--classes", "low,high"], &["--classes", "ordinal"]);
+    let classes = ["--target", "visits per day", "--likelihood", "ordinal"];
+    fails(&[0, 1, 2, 3], "size", &classes, &["ordinal", "single target", "2"]);
+    fails(&[0, 1, 2], "size", &["--likelihood", "poisson,gaussian"], &["2 likelihoods", "1 targets"]);
+    fails(&[0, 1, 2], "size", &["--likelihood", "cauchy"], &["cauchy", "student-t", "poisson"]);
+}
+
 #[test]
 fn approximations_end_in_a_folder_that_says_so() {
     let folder = tempfile::tempdir().unwrap();

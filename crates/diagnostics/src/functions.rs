@@ -81,10 +81,11 @@ pub fn function_diagnostics(predictions: &Predictions) -> Result<FunctionDiagnos
     })
 }
 
-/// Whether the noise differs from point to point, or output to output, in any draw.
+/// Whether the noise of an output differs from point to point in any draw.
 fn varies(predictions: &Predictions) -> bool {
-    let cells = predictions.num_points * predictions.num_outputs;
-    predictions.noise_sd.chunks_exact(cells).any(|draw| draw.iter().any(|&sd| sd != draw[0]))
+    let outputs = predictions.num_outputs;
+    let mut draws = predictions.noise_sd.chunks_exact(predictions.num_points * outputs);
+    draws.any(|draw| draw.chunks_exact(outputs).any(|point| point != &draw[..outputs]))
 }
 
 /// Summaries of `values`, indexed `[draw][point][output]`, for every point and the outputs from `first` on.

@@ -121,6 +121,14 @@ pub(crate) fn need(part: &'static str, values: &[f64], needed_for: &'static str)
     if values.is_empty() { Err(PredictionsError::Missing { part, needed_for, advice }) } else { Ok(()) }
 }
 
+/// Refuses NaN in a part that has `per_point` values per point.
+pub(crate) fn not_nan(part: &'static str, values: &[f64], points: usize, per_point: usize) -> Result<(), PredictionsError> {
+    match values.iter().position(|x| x.is_nan()) {
+        None => Ok(()),
+        Some(place) => Err(PredictionsError::NonFinite { part, point: place / per_point % points, value: values[place] }),
+    }
+}
+
 /// Refuses NaN and infinity in a part that has `per_point` values per point.
 pub(crate) fn finite(part: &'static str, values: &[f64], points: usize, per_point: usize) -> Result<(), PredictionsError> {
     match values.iter().position(|x| !x.is_finite()) {

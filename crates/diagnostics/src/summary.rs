@@ -189,7 +189,7 @@ fn gather(draws: &Draws, usable: &UsableChains, range: Range<usize>, gathered: &
     }
     if each > 0 {
         for (values, coordinate) in gathered.chunks_exact_mut(each).zip(range) {
-            let transform = draws.layout().block_of(coordinate).transform;
+            let transform = draws.layout().transform_of(coordinate);
             values.iter_mut().for_each(|x| *x = transform.constrain(*x));
         }
     }

@@ -51,8 +51,8 @@ fn write_table(draws: &Draws, writer: &mut impl Write) -> io::Result<()> {
         for (draw, position) in chain.positions().enumerate() {
             write!(writer, "{number},{draw}")?;
             for block in layout.blocks() {
-                for &x in &position[block.range()] {
-                    write!(writer, ",{:.16e}", block.transform.constrain(x))?;
+                for (index, &x) in position[block.range()].iter().enumerate() {
+                    write!(writer, ",{:.16e}", block.transform_of(index).constrain(x))?;
                 }
             }
             writeln!(writer)?;

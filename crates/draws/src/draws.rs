@@ -182,7 +182,7 @@ impl Draws {
     /// When there is no such coordinate.
     #[must_use]
     pub fn coordinate(&self, coordinate: usize) -> Vec<Vec<f64>> {
-        let transform = self.layout.block_of(coordinate).transform;
+        let transform = self.layout.transform_of(coordinate);
         let constrain = |chain: &ChainDraws| -> Vec<f64> {
             chain.coordinate(coordinate).into_iter().map(|x| transform.constrain(x)).collect()
         };

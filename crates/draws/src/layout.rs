@@ -90,6 +90,9 @@ pub struct Block {
     pub role: Role,
     /// How its coordinates are read.
     pub transform: Transform,
+    /// Multiplier of an [`Transform::Exp`]'s factor for each coordinate, such as the unit of its own target; empty where all are 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub factors: Vec<f64>,
 }
 
 impl Block {
@@ -109,6 +112,7 @@ impl Block {
             layer: None,
             role: Role::Parameter,
             transform: Transform::Identity,
+            factors: Vec::new(),
         }
     }
 
@@ -131,6 +135,40 @@ impl Block {
     pub fn with_transform(mut self, transform: Transform) -> Self {
         self.transform = transform;
         self
+    }
+
+    /// The same block with a multiplier of [`Transform::Exp`]'s factor for each coordinate: positive numbers that each have a unit of
+    /// their own.
+    ///
+    /// ```
+    /// use ergodic_draws::{Block, Layout, Transform};
+    /// let scales = Block::new("noise_scale", &[2]).with_transform(Transform::EXP).with_factors(vec![1.0, 60.0]);
+    /// let layout = Layout::new(vec![scales])?;
+    /// assert_eq!(layout.constrain(1, 0.0), 60.0);
+    /// # Ok::<(), ergodic_draws::LayoutError>(())
+    /// ```
+    #[must_use]
+    pub fn with_factors(mut self, factors: Vec<f64>) -> Self {
+        self.factors = factors;
+        self
+    }
+
+    /// How the coordinate at place `index` of the block is read.
+    ///
+    /// # Panics
+    /// When the block has factors and no such coordinate.
+    #[must_use]
+    pub fn transform_of(&self, index: usize) -> Transform {
+        match self.transform {
+            Transform::Exp { factor } if !self.factors.is_empty() => Transform::Exp { factor: factor * self.factors[index] },
+            transform => transform,
+        }
+    }
+
+    /// Whether factors, if there are any, are one a coordinate of positive numbers.
+    fn factors_fit(&self) -> bool {
+        let fits = || self.factors.len() == self.len() && matches!(self.transform, Transform::Exp { .. });
+        self.factors.is_empty() || fits() && self.factors.iter().all(|factor| factor.is_finite() && *factor > 0.0)
     }
 
     /// Number of coordinates: the product of the shape, 1 for a scalar.
@@ -203,6 +241,9 @@ pub enum LayoutError {
     /// A block has more coordinates than the machine can count.
     #[error("the shape of block '{0}' has too many coordinates to count")]
     TooLarge(String),
+    /// Factors are not one positive number a coordinate of a block of positive parameters.
+    #[error("block '{0}' has factors that are not one positive finite number for each coordinate, read by `Transform::Exp`")]
+    Factors(String),
     /// A stored layout states another dimension than its blocks have.
     #[error("the blocks of a stored layout have {blocks} coordinates, but it states {stated}")]
     WrongDimension {
@@ -250,7 +291,10 @@ impl Layout {
             }
             let len = blocks[index].shape.iter().try_fold(1_usize, |len, &extent| len.checked_mul(extent));
             blocks[index].offset = dim;
-            dim = len.and_then(|len| dim.checked_add(len)).ok_or(LayoutError::TooLarge(name))?;
+            dim = len.and_then(|len| dim.checked_add(len)).ok_or_else(|| LayoutError::TooLarge(name.clone()))?;
+            if !blocks[index].factors_fit() {
+                return Err(LayoutError::Factors(name));
+            }
         }
         Ok(Self { blocks, dim })
     }
@@ -347,7 +391,17 @@ impl Layout {
     /// When `coordinate` is not below [`dim`](Self::dim).
     #[must_use]
     pub fn constrain(&self, coordinate: usize, x: f64) -> f64 {
-        self.block_of(coordinate).transform.constrain(x)
+        self.transform_of(coordinate).constrain(x)
+    }
+
+    /// How coordinate `coordinate` is read.
+    ///
+    /// # Panics
+    /// When `coordinate` is not below [`dim`](Self::dim).
+    #[must_use]
+    pub fn transform_of(&self, coordinate: usize) -> Transform {
+        let block = self.block_of(coordinate);
+        block.transform_of(coordinate - block.offset)
     }
 
     /// Number of layers that blocks name: the highest layer number plus one.
@@ -392,6 +446,18 @@ mod tests {
         assert!(matches!(Layout::new(vec![Block::new("w", &[usize::MAX, 2])]), Err(LayoutError::TooLarge(_))));
         let blocks = vec![Block::new("v", &[usize::MAX]), Block::new("w", &[1])];
         assert!(matches!(Layout::new(blocks), Err(LayoutError::TooLarge(_))));
+    }
+
+    #[test]
+    fn factors_belong_to_positive_coordinates_one_by_one() {
+        let block =
+            |transform, factors| Layout::new(vec![Block::new("s", &[2]).with_transform(transform).with_factors(factors)]);
+        let layout = block(Transform::Exp { factor: 3.0 }, vec![1.0, 2.0]).unwrap();
+        assert_eq!([layout.constrain(0, 0.0), layout.constrain(1, 0.0)], [3.0, 6.0]);
+        for wrong in [vec![1.0], vec![1.0, 0.0], vec![1.0, f64::NAN], vec![1.0; 3]] {
+            assert!(matches!(block(Transform::EXP, wrong), Err(LayoutError::Factors(_))));
+        }
+        assert!(matches!(block(Transform::Identity, vec![1.0, 2.0]), Err(LayoutError::Factors(_))));
     }
 
     #[test]

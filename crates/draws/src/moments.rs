@@ -122,8 +122,8 @@ impl ChainMoments {
         for block in layout.blocks() {
             let range = block.range();
             let moments = self.mean[range.clone()].iter_mut().zip(&mut self.squares[range.clone()]);
-            for ((mean, squares), &x) in moments.zip(&position[range]) {
-                let value = block.transform.constrain(x);
+            for (index, ((mean, squares), &x)) in moments.zip(&position[range]).enumerate() {
+                let value = block.transform_of(index).constrain(x);
                 let distance = value - *mean;
                 *mean += distance * weight;
                 *squares += distance * (value - *mean);

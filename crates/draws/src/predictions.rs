@@ -6,7 +6,7 @@ use crate::{Origin, Temperatures};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PredictionKind {
-    /// Real targets: a mean and a noise standard deviation per output, both in the target's own unit.
+    /// Real targets and counts: a mean and a noise standard deviation per output, both in the target's own unit.
     Regression,
     /// Class labels: a probability per class. Two classes also for a binary likelihood.
     Classification,
@@ -54,11 +54,12 @@ pub struct Predictions {
     pub num_outputs: usize,
     /// Likelihood's mean or class probability, `[draw][point][output]`.
     pub values: Vec<f64>,
-    /// Likelihood's standard deviation, `[draw][point][output]`; empty for classification.
+    /// Likelihood's standard deviation, `[draw][point][output]`, infinite where it has none; empty for classification.
     pub noise_sd: Vec<f64>,
     /// Simulated observations, `[simulation][point][output]`, several per draw where draws are few; empty for classification.
     pub simulated: Vec<f64>,
-    /// Log density (regression, in the target's unit) or log probability of the observed targets, `[draw][point]`; empty without targets.
+    /// Log density (in the target's unit) or, of counts and classes, log probability of the observed targets, `[draw][point]`, that of all
+    /// outputs of a point together; empty without targets.
     pub log_likelihood: Vec<f64>,
     /// Observed targets, `[point][output]` for regression, `[point]` with the class number for classification; empty without targets.
     pub observed: Vec<f64>,
@@ -91,6 +92,29 @@ impl Predictions {
     pub fn value(&self, draw: usize, point: usize, output: usize) -> f64 {
         assert!(point < self.num_points && output < self.num_outputs, "no output {output} at point {point}");
         self.values[(draw * self.num_points + point) * self.num_outputs + output]
+    }
+
+    /// The predictions of one output of a regression alone, under the name of its target.
+    ///
+    /// Without the log likelihood, which is that of all outputs together.
+    ///
+    /// # Panics
+    /// When there is no such output.
+    #[must_use]
+    pub fn of_output(&self, output: usize, target_name: impl Into<String>) -> Self {
+        assert!(output < self.num_outputs, "output {output} of {}", self.num_outputs);
+        let pick = |values: &[f64]| values.iter().skip(output).step_by(self.num_outputs).copied().collect();
+        let regression = self.kind == PredictionKind::Regression;
+        Self {
+            target_name: target_name.into(),
+            num_outputs: 1,
+            values: pick(&self.values),
+            noise_sd: pick(&self.noise_sd),
+            simulated: pick(&self.simulated),
+            observed: if regression { pick(&self.observed) } else { self.observed.clone() },
+            log_likelihood: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// One output at one point over the draws, one series a chain: what function-space R-hat and ESS are computed from.
@@ -134,5 +158,8 @@ mod tests {
         assert_eq!(predictions.num_simulated(), 5);
         assert_eq!(predictions.value(2, 1, 0), 15.0);
         assert_eq!(predictions.series(1, 2), [vec![5.0, 11.0], vec![], vec![17.0]]);
+        let last = predictions.of_output(2, "z");
+        assert_eq!((last.num_outputs, last.num_simulated(), last.target_name.as_str()), (1, 5, "z"));
+        assert_eq!(last.series(1, 0), predictions.series(1, 2));
     }
 }

@@ -23,6 +23,7 @@ mod rng;
 mod simd;
 mod starting_at;
 mod tempered;
+mod vector_likelihood;
 
 #[cfg(feature = "autodiff")]
 pub use automatic_gradient::{AutomaticGradient, DifferentiableDensity, Scalar};
@@ -33,7 +34,10 @@ pub use capabilities::{
 };
 pub use data::{DataError, Dataset, Standardization};
 pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
-pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise};
+pub use likelihood::{
+    Bernoulli, Categorical, FastPath, Gaussian, IndependentGaussians, Likelihood, LikelihoodParameter, NegativeBinomial, Noise,
+    NoiseScales, Ordinal, Poisson, Positive, Product, StudentT,
+};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkError, Tensor};
 pub use posterior::{LabelError, Labelled, Posterior};

@@ -2,6 +2,7 @@
 
 use crate::Likelihood;
 use crate::simd::{Lanes, Real, exp, log_at_least_one, softplus_and_slope};
+use crate::vector_likelihood::{VectorLikelihood, VectorSum};
 use std::sync::Arc;
 
 /// ½ log 2π.
@@ -20,6 +21,8 @@ pub(crate) enum BlockLikelihood {
     Bernoulli,
     /// A class number, the outputs being the classes' logits.
     Categorical,
+    /// One of those in a file of their own.
+    Vector(VectorLikelihood),
     /// A likelihood of the user's.
     RowWise(Arc<dyn Likelihood>),
 }
@@ -30,8 +33,14 @@ impl BlockLikelihood {
         match self {
             Self::Gaussian { .. } | Self::GaussianLearnedNoise => outputs,
             Self::HeteroscedasticGaussian | Self::Bernoulli | Self::Categorical => 1,
+            Self::Vector(likelihood) => likelihood.num_targets(outputs),
             Self::RowWise(likelihood) => likelihood.num_targets(),
         }
+    }
+
+    /// The targets as panels hold them, where they are not the data's.
+    pub(crate) fn packed_targets(&self, targets: &[f64]) -> Option<Vec<f64>> {
+        if let Self::Vector(likelihood) = self { likelihood.packed_targets(targets) } else { None }
     }
 
     /// The logarithm of a Gaussian's noise standard deviation; 0 for others.
@@ -56,14 +65,15 @@ pub(crate) struct LikelihoodSum<'a> {
     squares: f64,
     values: usize,
     log_likelihood: f64,
+    vector: Option<VectorSum>,
 }
 
 /// Room for one row in the row-by-row path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowScratch {
-    outputs: Vec<f64>,
+    pub(crate) outputs: Vec<f64>,
     targets: Vec<f64>,
-    d_outputs: Vec<f64>,
+    pub(crate) d_outputs: Vec<f64>,
 }
 
 impl RowScratch {
@@ -95,7 +105,23 @@ impl<'a> LikelihoodSum<'a> {
         let precision = (-2.0 * log_noise_sd).exp();
         parameter_gradient.fill(0.0);
         let (squares, values, log_likelihood) = (0.0, 0, 0.0);
-        Self { likelihood, parameters, parameter_gradient, rows, log_noise_sd, precision, squares, values, log_likelihood }
+        let vector = if let BlockLikelihood::Vector(vector) = likelihood {
+            Some(VectorSum::new(vector, parameters, rows))
+        } else {
+            None
+        };
+        Self {
+            likelihood,
+            parameters,
+            parameter_gradient,
+            rows,
+            log_noise_sd,
+            precision,
+            squares,
+            values,
+            log_likelihood,
+            vector,
+        }
     }
 
     /// Adds a panel's log likelihood and replaces its outputs by the derivatives in them.
@@ -112,6 +138,11 @@ impl<'a> LikelihoodSum<'a> {
             }
             BlockLikelihood::Bernoulli => self.log_likelihood += bernoulli(l, &mut panel),
             BlockLikelihood::Categorical => self.log_likelihood += categorical(l, &mut panel),
+            BlockLikelihood::Vector(likelihood) => {
+                if let Some(vector) = &mut self.vector {
+                    vector.add(l, likelihood, &mut panel, self.rows);
+                }
+            }
             BlockLikelihood::RowWise(likelihood) => {
                 self.log_likelihood += row_wise(&**likelihood, &mut panel, self.parameters, self.parameter_gradient, self.rows);
             }
@@ -128,6 +159,10 @@ impl<'a> LikelihoodSum<'a> {
                     *d_log_noise_sd = scaled - values;
                 }
                 -0.5 * scaled - values * (self.log_noise_sd + HALF_LOG_TWO_PI)
+            }
+            BlockLikelihood::Vector(likelihood) => {
+                let finish = |sum: VectorSum| sum.finish(likelihood, self.parameters, self.parameter_gradient, self.rows);
+                self.vector.map_or(f64::NAN, finish)
             }
             _ => self.log_likelihood - values * HALF_LOG_TWO_PI,
         }

@@ -28,7 +28,7 @@ impl Default for PredictOptions {
 /// Predictions at `inputs` (points × inputs, in the unit the model was given them in) under every draw, in the targets' own unit.
 ///
 /// With f and σ the likelihood's mean and standard deviation on the standardised scale, and m and s the mean and standard deviation of
-/// the training targets, a regression predicts m + s f with noise s σ. With `targets` (points × targets) the log density of each under
+/// a training target (0 and 1 of a count), a regression predicts m + s f with noise s σ for each target. With `targets` (points × targets) the log density of each under
 /// each draw comes along, ln p(y) = ln p(standardised y) − ln s: that of the target in its own unit.
 ///
 /// Draw d simulates from its own random stream, `stream(seed, d, Purpose::Simulate)`, so results do not depend on the number of
@@ -174,7 +174,7 @@ impl Plan<'_> {
         let mut outputs = vec![0.0; self.points * num_outputs];
         let (mut mean, mut variance) = (vec![0.0; num_means], vec![0.0; num_means]);
         let (mut targets, mut d_outputs) = (vec![0.0; num_targets], vec![0.0; num_outputs]);
-        let mut d_parameters = vec![0.0; self.likelihood.parameters().len()];
+        let mut d_parameters = vec![0.0; self.likelihood.num_parameters()];
         for (index, position) in positions.iter().enumerate() {
             let parameters = self.model.likelihood_parameters(position);
             evaluator.outputs(position, &mut outputs);

@@ -2,7 +2,7 @@
 
 use super::regression::mean_over_draws;
 use crate::PredictionsError;
-use crate::predictions_check::{check, finite, need};
+use crate::predictions_check::{check, finite, need, not_nan};
 use ergodic_draws::{PredictionKind, Predictions};
 use serde::Serialize;
 
@@ -25,8 +25,10 @@ pub struct Uncertainty {
 /// the total is the variance of the predictive mixture. Classification: total `H(mean_s p_s)`, aleatoric `mean_s H(p_s)`,
 /// epistemic their difference, the mutual information of label and draw, not below zero.
 ///
+/// Noise without a variance in some draw, such as Student-t noise of two degrees of freedom, has infinite aleatoric and total parts.
+///
 /// # Errors
-/// When values are not finite, or a regression has no noise standard deviations.
+/// When values are not finite, or a regression has no noise standard deviations or one that is NaN.
 pub fn uncertainty(predictions: &Predictions) -> Result<Uncertainty, PredictionsError> {
     check(predictions)?;
     finite("values", &predictions.values, predictions.num_points, predictions.num_outputs)?;
@@ -39,7 +41,7 @@ pub fn uncertainty(predictions: &Predictions) -> Result<Uncertainty, Predictions
 
 fn variances(predictions: &Predictions) -> Result<Uncertainty, PredictionsError> {
     need("noise_sd", &predictions.noise_sd, "a split of uncertainty")?;
-    finite("noise_sd", &predictions.noise_sd, predictions.num_points, predictions.num_outputs)?;
+    not_nan("noise_sd", &predictions.noise_sd, predictions.num_points, predictions.num_outputs)?;
     let (cells, draws) = (predictions.num_points * predictions.num_outputs, predictions.num_draws());
     let means = mean_over_draws(&predictions.values, cells, draws);
     let mut epistemic = vec![0.0; cells];

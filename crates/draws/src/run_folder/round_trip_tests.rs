@@ -27,6 +27,13 @@ fn layout() -> impl Strategy<Value = Layout> {
     prop::collection::vec(block, 0..5).prop_map(|blocks| {
         let name = |(number, (shape, transform, layer)): (usize, (Vec<usize>, Transform, Option<usize>))| {
             let block = Block::new(format!("b{number}.w"), &shape).with_transform(transform).with_role(Role::Weight);
+            let block = match transform {
+                Transform::Exp { .. } => {
+                    let factors = (1..=block.len()).map(|index| 0.5 * index as f64).collect();
+                    block.with_factors(factors)
+                }
+                _ => block,
+            };
             if let Some(layer) = layer { block.in_layer(layer) } else { block }
         };
         Layout::new(blocks.into_iter().enumerate().map(name).collect()).unwrap()

@@ -36,8 +36,8 @@ impl Group {
 /// Where the values of a variable come from.
 #[derive(Debug, Clone, PartialEq)]
 enum Source {
-    /// Coordinates of the position, read through a transform.
-    Position(Range<usize>, Transform),
+    /// Coordinates of the position, each read through its transform; one for all where there is one.
+    Position(Range<usize>, Vec<Transform>),
     /// One value of the row of statistics.
     Statistic(usize, FieldKind),
 }
@@ -60,22 +60,22 @@ impl Variable {
     /// coordinates are not stored; plots of an array without values fail.
     pub(super) fn all(layout: &Layout, columns: &[Column]) -> Vec<Self> {
         let blocks = layout.blocks().iter().filter(|block| block.len() > 0);
-        let posterior = blocks.clone().map(|block| Self::of_block(Group::Posterior, block, block.transform));
+        let posterior = blocks.clone().map(|block| Self::of_block(Group::Posterior, block, transforms(block)));
         let unconstrained = blocks
             .filter(|block| block.transform != Transform::Identity)
-            .map(|block| Self::of_block(Group::UnconstrainedPosterior, block, Transform::Identity));
+            .map(|block| Self::of_block(Group::UnconstrainedPosterior, block, vec![Transform::Identity]));
         let statistics = [Group::SampleStats, Group::WarmupSampleStats]
             .into_iter()
             .flat_map(|group| columns.iter().enumerate().map(move |(index, column)| Self::of_column(group, index, column)));
         posterior.chain(unconstrained).chain(statistics).collect()
     }
 
-    fn of_block(group: Group, block: &Block, transform: Transform) -> Self {
+    fn of_block(group: Group, block: &Block, transforms: Vec<Transform>) -> Self {
         let mut attributes = json!({"role": block.role});
         if let Some(layer) = block.layer {
             attributes["layer"] = json!(layer);
         }
-        let source = Source::Position(block.range(), transform);
+        let source = Source::Position(block.range(), transforms);
         Self { group, name: block.name.clone(), extents: block.shape.clone(), attributes, source }
     }
 
@@ -118,8 +118,8 @@ impl Variable {
     /// Appends the value of one draw, which [`check_draw`] has accepted.
     pub(super) fn encode(&self, draw: &DrawRef<'_>, bytes: &mut Vec<u8>) {
         match &self.source {
-            Source::Position(range, transform) => {
-                for &x in &draw.position[range.clone()] {
+            Source::Position(range, transforms) => {
+                for (&x, transform) in draw.position[range.clone()].iter().zip(transforms.iter().cycle()) {
                     bytes.extend_from_slice(&transform.constrain(x).to_le_bytes());
                 }
             }
@@ -133,6 +133,12 @@ impl Variable {
             }
         }
     }
+}
+
+/// One transform for all coordinates of a block, or one a coordinate where they have factors.
+fn transforms(block: &Block) -> Vec<Transform> {
+    let count = if block.factors.is_empty() { 1 } else { block.len() };
+    (0..count).map(|index| block.transform_of(index)).collect()
 }
 
 /// The value of one element; `None` for a flag that is neither 0 nor 1.

@@ -3,7 +3,7 @@
 use super::BayesianNetwork;
 use crate::network::PlainNetwork;
 use crate::{Curvature, EvaluationError, LayerFactors};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, DVectorView};
 
 /// Values that a block of Jacobians may hold: enough rows for an efficient product, few enough to stay in cache.
 const BLOCK_VALUES: usize = 1 << 17;
@@ -29,16 +29,24 @@ impl Curvature for BayesianNetwork {
         let mut curved = jacobians.clone();
         let mut matrix = DMatrix::zeros(weights.len(), weights.len());
         let mut rows = RowJacobians::new(self);
-        let mut parameter_curvature = DVector::zeros(parameters.len());
+        let mut parameter_curvature = DMatrix::zeros(parameters.len(), parameters.len());
+        let mut mixed = DMatrix::zeros(weights.len(), parameters.len());
         for first in (0..self.rows.count).step_by(rows_per_block) {
             let count = rows_per_block.min(self.rows.count - first);
             // Columns that no row fills any more stay zero and add nothing.
             jacobians.fill(0.0);
             for row in 0..count {
-                rows.output_curvature(position, first + row, &mut parameter_curvature);
+                rows.curvature(position, first + row);
+                for (sum, curvature) in parameter_curvature.iter_mut().zip(&rows.parameter_curvature) {
+                    *sum += curvature;
+                }
                 for output in 0..outputs {
                     rows.backward(weights, output);
                     jacobians.column_mut(row * outputs + output).copy_from_slice(&rows.gradient);
+                    let factors = &rows.mixed_curvature[output * parameters.len()..][..parameters.len()];
+                    for (mut column, &factor) in mixed.column_iter_mut().zip(factors).filter(|(_, factor)| **factor != 0.0) {
+                        column.axpy(factor, &DVectorView::from_slice(&rows.gradient, weights.len()), 1.0);
+                    }
                 }
                 for output in 0..outputs {
                     let mut column = curved.column_mut(row * outputs + output);
@@ -60,15 +68,16 @@ impl Curvature for BayesianNetwork {
             }
         }
         let mut matrix = matrix.resize(position.len(), position.len(), 0.0);
-        for (index, curvature) in (weights.len()..).zip(parameter_curvature.iter()) {
-            matrix[(index, index)] = *curvature;
-        }
+        let (all, own) = (weights.len(), parameters.len());
+        matrix.view_mut((all, all), (own, own)).copy_from(&parameter_curvature);
+        matrix.view_mut((0, all), (all, own)).copy_from(&mixed);
+        matrix.view_mut((all, 0), (own, all)).tr_copy_from(&mixed);
         Ok(matrix)
     }
 
     fn layer_factors(&self, position: &[f64]) -> Result<Vec<LayerFactors>, EvaluationError> {
         self.check_dim("position", position.len())?;
-        let (weights, parameters) = position.split_at(self.network.num_weights());
+        let weights = &position[..self.network.num_weights()];
         let outputs = self.network.num_outputs();
         let empty = |(layer, dense): (usize, &crate::DenseLayer)| LayerFactors {
             layer,
@@ -77,13 +86,12 @@ impl Curvature for BayesianNetwork {
         };
         let mut factors: Vec<LayerFactors> = self.network.layers().iter().enumerate().map(empty).collect();
         let mut rows = RowJacobians::new(self);
-        let mut parameter_curvature = DVector::zeros(parameters.len());
         let mut inputs: Vec<DVector<f64>> =
             factors.iter().map(|layer| DVector::from_element(layer.input.nrows(), 1.0)).collect();
         let mut jacobians: Vec<DMatrix<f64>> =
             factors.iter().map(|layer| DMatrix::zeros(layer.output.nrows(), outputs)).collect();
         for row in 0..self.rows.count {
-            rows.output_curvature(position, row, &mut parameter_curvature);
+            rows.curvature(position, row);
             for output in 0..outputs {
                 rows.backward(weights, output);
                 for (layer, jacobian) in jacobians.iter_mut().enumerate() {
@@ -116,31 +124,33 @@ struct RowJacobians<'a> {
     gradient: Vec<f64>,
     /// The likelihood's curvature in the outputs (outputs × outputs).
     output_curvature: Vec<f64>,
-    parameters: Vec<f64>,
+    /// Its curvature in its own parameters (parameters × parameters).
+    parameter_curvature: Vec<f64>,
+    /// Its curvature in an output and a parameter (outputs × parameters).
+    mixed_curvature: Vec<f64>,
 }
 
 impl<'a> RowJacobians<'a> {
     fn new(model: &'a BayesianNetwork) -> Self {
-        let outputs = model.network.num_outputs();
+        let (outputs, parameters) = (model.network.num_outputs(), model.parameters.len());
         Self {
             model,
             network: PlainNetwork::new(&model.network),
             unit: vec![0.0; outputs],
             gradient: vec![0.0; model.network.num_weights()],
             output_curvature: vec![0.0; outputs * outputs],
-            parameters: vec![0.0; model.parameters.len()],
+            parameter_curvature: vec![0.0; parameters * parameters],
+            mixed_curvature: vec![0.0; outputs * parameters],
         }
     }
 
-    /// Evaluates the outputs at `row` and their curvature, and adds the curvature of the likelihood's parameters.
-    fn output_curvature(&mut self, position: &[f64], row: usize, parameter_curvature: &mut DVector<f64>) {
+    /// Evaluates the outputs at `row` and the likelihood's curvature there.
+    fn curvature(&mut self, position: &[f64], row: usize) {
         let (weights, parameters) = position.split_at(self.model.network.num_weights());
         let outputs = self.network.forward(weights, self.model.rows.inputs(row));
         self.model.likelihood.curvature(outputs, parameters, &mut self.output_curvature);
-        self.model.likelihood.parameter_curvature(outputs, parameters, &mut self.parameters);
-        for (sum, curvature) in parameter_curvature.iter_mut().zip(&self.parameters) {
-            *sum += curvature;
-        }
+        self.model.likelihood.parameter_curvature(outputs, parameters, &mut self.parameter_curvature);
+        self.model.likelihood.mixed_curvature(outputs, parameters, &mut self.mixed_curvature);
     }
 
     /// Writes the gradient of one output in the weights.

@@ -36,7 +36,9 @@ impl PackedData {
             None => BlockLikelihood::RowWise(Arc::clone(&model.likelihood)),
         };
         let rows = &model.rows;
-        let (inputs, targets) = ((&rows.inputs, rows.num_inputs), (&rows.targets, rows.num_targets));
+        let own_targets = likelihood.packed_targets(&rows.targets);
+        let num_targets = likelihood.num_targets(network.num_outputs());
+        let (inputs, targets) = ((&rows.inputs, rows.num_inputs), (own_targets.as_ref().unwrap_or(&rows.targets), num_targets));
         match precision {
             Precision::Double => {
                 let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));

@@ -13,10 +13,10 @@ mod recorder;
 use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
-    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LikelihoodParameter, LogDensity, Network,
-    NetworkError, Posterior, Precision, Prior, PriorDraws, Recorder, Standardization, Tensor,
+    BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LogDensity, Network, NetworkError, Posterior,
+    Precision, Prior, PriorDraws, Recorder, Standardization, Tensor,
 };
-use ergodic_draws::{Block, Layout, LayoutError, PredictionKind, Role, Transform};
+use ergodic_draws::{Block, Layout, LayoutError, PredictionKind};
 use gradient::{Evaluator, PackedData};
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
@@ -29,8 +29,8 @@ use std::sync::Arc;
 /// holds a coordinate for each of the network's weights, then the likelihood's parameters θ and those of the prior τ, as
 /// [`layout`](Posterior::layout) names them. Draws always hold the weights themselves, also where the prior moves in other coordinates.
 ///
-/// Inputs, and the targets of a regression, are standardised by the rows the posterior is built on; predictions come back in the
-/// unit the targets were given in.
+/// Inputs, and targets that the likelihood says may be (real quantities, not counts or classes), are standardised by the rows the
+/// posterior is built on; predictions come back in the unit the targets were given in.
 ///
 /// ```
 /// use ergodic_model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior, Posterior};
@@ -47,7 +47,7 @@ use std::sync::Arc;
 pub struct BayesianNetwork {
     pub(crate) network: Network,
     pub(crate) likelihood: Arc<dyn Likelihood>,
-    pub(crate) parameters: Vec<LikelihoodParameter>,
+    pub(crate) parameters: Vec<ParameterPrior>,
     pub(crate) prior: Box<dyn BoundPrior>,
     pub(crate) standardization: Standardization,
     pub(crate) rows: Arc<Rows>,
@@ -58,6 +58,13 @@ pub struct BayesianNetwork {
     pub(crate) packed: PackedData,
     layout: Layout,
     draw_layout: Layout,
+}
+
+/// The normal prior of one of the likelihood's coordinates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParameterPrior {
+    pub(crate) prior_mean: f64,
+    pub(crate) prior_sd: f64,
 }
 
 /// Standardised training rows, row-major.
@@ -141,7 +148,7 @@ pub enum ModelError {
 /// Whether a [`BayesianNetwork`] standardises its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standardize {
-    /// Inputs, and the targets of a regression, by the mean and standard deviation of the given rows.
+    /// Inputs, and real targets, by the mean and standard deviation of the given rows.
     #[default]
     ByTrainingRows,
     /// Nothing; the data are on a scale of order 1 already.
@@ -179,19 +186,18 @@ impl BayesianNetwork {
         check_targets(likelihood.as_ref(), data)?;
         let prior = prior.bind(&network)?;
         let standardization = match standardize {
-            Standardize::ByTrainingRows => Standardization::fit(data, likelihood.kind() == PredictionKind::Regression)?,
+            Standardize::ByTrainingRows => Standardization::fit_where(data, |target| likelihood.standardizes_target(target))?,
             Standardize::Nothing => Standardization::identity(data.num_inputs(), data.num_targets()),
         };
         let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));
-        let parameters = likelihood.parameters();
         let mut blocks: Vec<Block> = network.tensors().into_iter().map(|tensor| tensor.block).collect();
         let num_tensors = blocks.len();
-        for parameter in &parameters {
-            let transform = match parameter.transform {
-                Transform::Exp { factor } => Transform::Exp { factor: factor * standardization.targets[0].1 },
-                other => other,
-            };
-            blocks.push(Block::new(parameter.name, &[]).with_role(Role::Noise).with_transform(transform));
+        let mut parameters = Vec::new();
+        for parameter in likelihood.parameters() {
+            parameter.check(data.num_targets()).map_err(ModelError::Likelihood)?;
+            blocks.push(parameter.block(&standardization.targets));
+            let prior = ParameterPrior { prior_mean: parameter.prior_mean, prior_sd: parameter.prior_sd };
+            parameters.extend(std::iter::repeat_n(prior, parameter.len()));
         }
         let mut position_blocks = blocks.clone();
         if prior.reparameterization().is_some() {

@@ -41,7 +41,8 @@ mod tests {
     use super::*;
     use crate::bayesian_network::gradient::RowGradient;
     use crate::{
-        Activation, Bernoulli, Categorical, Dataset, Gaussian, Likelihood, Network, NormalPrior, Purpose, Standardize, stream,
+        Activation, Bernoulli, Categorical, Dataset, Gaussian, IndependentGaussians, Likelihood, NegativeBinomial, Network,
+        NormalPrior, Ordinal, Poisson, Positive, Product, Purpose, Standardize, StudentT, stream,
     };
     use nalgebra::DMatrix;
     use rand::RngExt;
@@ -49,9 +50,10 @@ mod tests {
     fn model(likelihood: Box<dyn Likelihood>, activation: Activation, hidden: &[usize], rows: usize) -> BayesianNetwork {
         let mut rng = stream(31, rows, Purpose::Test);
         let inputs = DMatrix::from_fn(rows, 3, |_, _| rng.random_range(-2.0..2.0));
-        let targets = DMatrix::from_fn(rows, 1, |row, _| match likelihood.name() {
+        let targets = DMatrix::from_fn(rows, likelihood.num_targets(), |row, column| match likelihood.name() {
             "bernoulli" => (row % 2) as f64,
             "categorical" => (row % 3) as f64,
+            _ if !likelihood.standardizes_target(column) => ((row * row) % 5) as f64,
             _ => rng.random_range(-1.0..1.0),
         });
         let network = Network::dense(3, hidden, activation, likelihood.num_outputs()).unwrap();
@@ -66,12 +68,21 @@ mod tests {
             // The plain path's normal distribution function is the library's, which is good to 1e-9 near z = 0.7.
             let tolerance = if activation == Activation::Gelu { 1e-9 } else { 1e-12 };
             for (hidden, rows) in [(&[][..], 5), (&[7][..], 33), (&[12, 5][..], 600)] {
-                let likelihoods: [Box<dyn Likelihood>; 5] = [
+                let learned = Positive::Learned { prior_mean: 0.0, prior_sd: 1.0 };
+                let likelihoods: [Box<dyn Likelihood>; 13] = [
                     Box::new(Gaussian::known_noise(0.5)),
                     Box::new(Gaussian::learned_noise()),
                     Box::new(Gaussian::input_dependent_noise()),
                     Box::new(Bernoulli),
                     Box::new(Categorical { classes: 3 }),
+                    Box::new(StudentT::known(4.0, 0.5)),
+                    Box::new(StudentT { degrees_of_freedom: learned, scale: Positive::Known(0.3) }),
+                    Box::new(StudentT::learned()),
+                    Box::new(Poisson),
+                    Box::new(NegativeBinomial::learned()),
+                    Box::new(Ordinal { classes: 5 }),
+                    Box::new(IndependentGaussians::known_noise(&[0.5, 2.0])),
+                    Box::new(Product::new().and("noise", IndependentGaussians::learned_noise(2)).and("count", Poisson)),
                 ];
                 for likelihood in likelihoods {
                     let model = model(likelihood, activation, hidden, rows);

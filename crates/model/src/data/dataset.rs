@@ -114,6 +114,44 @@ impl Dataset {
         Ok(self.with_class_names(&values.iter().map(f64::to_string).collect::<Vec<_>>()))
     }
 
+    /// Renumbers the classes in the given order, lowest first, as an [`Ordinal`](crate::Ordinal) likelihood wants them; text is read in
+    /// alphabetical order otherwise. Names that no row has are classes too.
+    ///
+    /// ```
+    /// use ergodic_model::Dataset;
+    /// let text = "size,grade\n1.0,low\n2.0,high\n3.0,medium\n";
+    /// let data = Dataset::from_reader(text.as_bytes(), "grades", &["grade"])?.with_class_order(&["low", "medium", "high"])?;
+    /// assert_eq!(data.targets().as_slice(), [0.0, 2.0, 1.0]);
+    /// assert_eq!(data.class_names(), ["low", "medium", "high"]);
+    /// # Ok::<(), ergodic_model::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a name stands twice, or a class of the data is not among the names.
+    pub fn with_class_order<S: AsRef<str>>(mut self, names: &[S]) -> Result<Self, DataError> {
+        let names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
+        let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+        if let Some((_, class)) = twice {
+            return Err(DataError::ClassOrder { class: class.clone(), problem: "stands twice in", order: names.join(", ") });
+        }
+        let mut numbers = Vec::with_capacity(self.class_names.len());
+        for class in &self.class_names {
+            let Some(number) = names.iter().position(|name| name == class) else {
+                return Err(DataError::ClassOrder { class: class.clone(), problem: "is missing in", order: names.join(", ") });
+            };
+            numbers.push(number as f64);
+        }
+        for (row, target) in self.targets.iter_mut().enumerate() {
+            let Some(number) = numbers.get(*target as usize) else {
+                let problem = format!("the target is {target}, which is no number of a named class; name the classes first");
+                return Err(DataError::Target { row, column: self.target_names.join(", "), problem });
+            };
+            *target = *number;
+        }
+        self.class_names = names;
+        Ok(self)
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn num_rows(&self) -> usize {

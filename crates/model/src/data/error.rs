@@ -55,6 +55,16 @@ pub enum DataError {
         /// Number of training rows.
         rows: usize,
     },
+    /// An order of classes does not fit the classes of the data.
+    #[error("class '{class}' {problem} the order of classes: {order}; name each class once, the lowest first")]
+    ClassOrder {
+        /// The class by name.
+        class: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The order that was given.
+        order: String,
+    },
     /// There is another number of names than columns.
     #[error("{found} names for {expected} {what}; give one name a column")]
     NameCount {

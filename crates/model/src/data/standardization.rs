@@ -25,10 +25,22 @@ impl Standardization {
     /// # Errors
     /// When a column is constant.
     pub fn fit(train: &Dataset, targets: bool) -> Result<Self, DataError> {
-        let identity = Self::identity(train.num_inputs(), train.num_targets());
+        Self::fit_where(train, |_| targets)
+    }
+
+    /// The means and standard deviations of `train`, target columns that are not `standardized` left as they are.
+    ///
+    /// # Errors
+    /// When a column that is to be standardised is constant.
+    pub fn fit_where(train: &Dataset, standardized: impl Fn(usize) -> bool) -> Result<Self, DataError> {
+        let names = train.target_names().iter().enumerate();
+        let target = |((index, name), column): ((usize, &String), nalgebra::DVectorView<'_, f64>)| {
+            if standardized(index) { column_scale(column, name) } else { Ok((0.0, 1.0)) }
+        };
+        let inputs = train.inputs().column_iter().zip(train.input_names());
         Ok(Self {
-            inputs: column_scales(train.inputs(), train.input_names())?,
-            targets: if targets { column_scales(train.targets(), train.target_names())? } else { identity.targets },
+            inputs: inputs.map(|(column, name)| column_scale(column, name)).collect::<Result<_, _>>()?,
+            targets: names.zip(train.targets().column_iter()).map(target).collect::<Result<_, _>>()?,
         })
     }
 
@@ -53,25 +65,22 @@ fn apply(scales: &[(f64, f64)], matrix: &DMatrix<f64>) -> DMatrix<f64> {
     standardised
 }
 
-fn column_scales(matrix: &DMatrix<f64>, names: &[String]) -> Result<Vec<(f64, f64)>, DataError> {
-    let rows = matrix.nrows();
-    let scale = |(column, name): (nalgebra::DVectorView<'_, f64>, &String)| {
-        let largest = column.iter().fold(0.0_f64, |m, value| m.max(value.abs()));
-        let constant = || DataError::ConstantColumn { column: name.clone(), value: column[0], rows };
-        if largest == 0.0 {
-            return Err(constant());
-        }
-        // In units of the largest value, so that no sum overflows.
-        let mean = column.iter().map(|value| value / largest).sum::<f64>() / rows as f64;
-        let variance = column.iter().map(|value| (value / largest - mean).powi(2)).sum::<f64>() / rows as f64;
-        // Rounding leaves a constant column with a tiny spread instead of none.
-        if variance.sqrt() <= 1e-13 {
-            return Err(constant());
-        }
-        let (mean, sd) = (largest * mean, largest * variance.sqrt());
-        Ok((mean, sd))
-    };
-    matrix.column_iter().zip(names).map(scale).collect()
+/// Mean and standard deviation of a column.
+fn column_scale(column: nalgebra::DVectorView<'_, f64>, name: &str) -> Result<(f64, f64), DataError> {
+    let rows = column.len();
+    let largest = column.iter().fold(0.0_f64, |m, value| m.max(value.abs()));
+    let constant = || DataError::ConstantColumn { column: name.to_owned(), value: column[0], rows };
+    if largest == 0.0 {
+        return Err(constant());
+    }
+    // In units of the largest value, so that no sum overflows.
+    let mean = column.iter().map(|value| value / largest).sum::<f64>() / rows as f64;
+    let variance = column.iter().map(|value| (value / largest - mean).powi(2)).sum::<f64>() / rows as f64;
+    // Rounding leaves a constant column with a tiny spread instead of none.
+    if variance.sqrt() <= 1e-13 {
+        return Err(constant());
+    }
+    Ok((largest * mean, largest * variance.sqrt()))
 }
 
 #[cfg(test)]

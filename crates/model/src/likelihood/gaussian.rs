@@ -100,7 +100,8 @@ impl Likelihood for Gaussian {
     fn parameters(&self) -> Vec<LikelihoodParameter> {
         match self.noise {
             Noise::Learned { prior_mean, prior_sd } => {
-                vec![LikelihoodParameter { name: "noise_scale", transform: Transform::EXP, prior_mean, prior_sd }]
+                let scale = LikelihoodParameter::new("noise_scale", prior_mean, prior_sd);
+                vec![scale.with_transform(Transform::EXP).in_unit_of(0)]
             }
             _ => Vec::new(),
         }
@@ -131,10 +132,11 @@ impl Likelihood for Gaussian {
         d_parameters: &mut [f64],
     ) -> f64 {
         let log_sd = self.log_sd(outputs, parameters);
-        let precision = (-2.0 * log_sd).exp();
-        let residual = targets[0] - outputs[0];
-        let scaled = residual * residual * precision;
-        d_outputs[0] = residual * precision;
+        // Twice the inverse of σ rather than once that of σ²: a residual of zero stays one for any σ.
+        let inverse = (-log_sd).exp();
+        let z = (targets[0] - outputs[0]) * inverse;
+        let scaled = z * z;
+        d_outputs[0] = z * inverse;
         match self.noise {
             Noise::Known { .. } => {}
             Noise::Learned { .. } => d_parameters[0] += scaled - 1.0,
@@ -152,8 +154,8 @@ impl Likelihood for Gaussian {
         }
     }
 
-    fn parameter_curvature(&self, _outputs: &[f64], _parameters: &[f64], curvature: &mut [f64]) {
-        if let Some(c) = curvature.first_mut() {
+    fn parameter_curvature(&self, _outputs: &[f64], _parameters: &[f64], matrix: &mut [f64]) {
+        if let Some(c) = matrix.first_mut() {
             *c = 2.0;
         }
     }

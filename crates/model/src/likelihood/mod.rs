@@ -2,28 +2,32 @@
 
 mod bernoulli;
 mod categorical;
+mod count;
 mod gaussian;
+mod independent_gaussians;
+mod negative_binomial;
+mod ordinal;
+mod parameter;
+mod poisson;
+mod product;
+mod special;
+mod student_t;
 
 pub use bernoulli::Bernoulli;
 pub use categorical::Categorical;
 pub use gaussian::{Gaussian, Noise};
+pub use independent_gaussians::{IndependentGaussians, NoiseScales};
+pub use negative_binomial::NegativeBinomial;
+pub use ordinal::Ordinal;
+pub use parameter::{LikelihoodParameter, Positive};
+pub use poisson::Poisson;
+pub use product::Product;
+pub use student_t::StudentT;
+pub(crate) use student_t::StudentTConstants;
 
 use crate::ChainRng;
 use crate::likelihood_block::BlockLikelihood;
-use ergodic_draws::{PredictionKind, Transform};
-
-/// A coordinate that a likelihood adds to the flat position, such as the logarithm of a noise scale.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LikelihoodParameter {
-    /// Name of its block, such as `noise_scale`.
-    pub name: &'static str,
-    /// How the coordinate is read, on the standardised scale.
-    pub transform: Transform,
-    /// Mean of the normal prior on the unconstrained coordinate.
-    pub prior_mean: f64,
-    /// Standard deviation of the normal prior on the unconstrained coordinate.
-    pub prior_sd: f64,
-}
+use ergodic_draws::PredictionKind;
 
 /// A vectorised path over blocks of rows.
 #[derive(Debug, Clone)]
@@ -37,8 +41,14 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
     /// Name for reports, such as `gaussian, learned noise`.
     fn name(&self) -> &'static str;
 
-    /// Regression or classification.
+    /// Regression or classification; counts are a regression, of whole numbers.
     fn kind(&self) -> PredictionKind;
+
+    /// Whether target `target` is measured in a unit and from a zero that the model may choose, so that it may be standardised: real
+    /// quantities are, counts and classes are not. By default all targets of a regression.
+    fn standardizes_target(&self, _target: usize) -> bool {
+        self.kind() == PredictionKind::Regression
+    }
 
     /// Number of network outputs that one row needs.
     fn num_outputs(&self) -> usize;
@@ -49,9 +59,14 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
     /// Number of values of the likelihood's mean: one per target for regression, one per class for classification.
     fn num_means(&self) -> usize;
 
-    /// The coordinates that the likelihood adds; none by default.
+    /// The blocks of coordinates that the likelihood adds, in their order; none by default.
     fn parameters(&self) -> Vec<LikelihoodParameter> {
         Vec::new()
+    }
+
+    /// Number of coordinates of all [`parameters`](Self::parameters).
+    fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(LikelihoodParameter::len).sum()
     }
 
     /// Why the likelihood's own settings are out of range, if they are.
@@ -77,9 +92,16 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
     /// row-major, positive semi-definite).
     fn curvature(&self, outputs: &[f64], parameters: &[f64], matrix: &mut [f64]);
 
-    /// Writes the expected negative second derivative of a row's log likelihood in each of its parameters.
-    fn parameter_curvature(&self, _outputs: &[f64], _parameters: &[f64], curvature: &mut [f64]) {
-        debug_assert!(curvature.is_empty(), "a likelihood with parameters states their curvature");
+    /// Writes the negative second derivative of a row's log likelihood in its parameters, expected over targets (parameters ×
+    /// parameters, row-major, positive semi-definite).
+    fn parameter_curvature(&self, _outputs: &[f64], _parameters: &[f64], matrix: &mut [f64]) {
+        debug_assert!(matrix.is_empty(), "a likelihood with parameters states their curvature");
+    }
+
+    /// Writes the negative second derivative in an output and a parameter, expected over targets (outputs × parameters, row-major);
+    /// zero by default, as for a location and the scale of a symmetric noise.
+    fn mixed_curvature(&self, _outputs: &[f64], _parameters: &[f64], matrix: &mut [f64]) {
+        matrix.fill(0.0);
     }
 
     /// The vectorised path over blocks of rows that the library has for its own likelihoods; others are evaluated row by row.
@@ -87,13 +109,14 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// Writes the mean of the targets (regression) or the class probabilities (classification).
+    /// Writes the mean of the targets (regression) or the class probabilities (classification). A distribution without a mean writes
+    /// its centre, and says so.
     fn mean(&self, outputs: &[f64], parameters: &[f64], mean: &mut [f64]);
 
-    /// Writes the variance of each target (regression) or of each class indicator (classification).
+    /// Writes the variance of each target (regression) or of each class indicator (classification); ∞ where it diverges.
     fn variance(&self, outputs: &[f64], parameters: &[f64], variance: &mut [f64]);
 
-    /// The entropy of the targets in nats: differential for regression, discrete for classification.
+    /// The entropy of the targets in nats: differential for real targets, discrete for counts and classes.
     fn entropy(&self, outputs: &[f64], parameters: &[f64]) -> f64;
 
     /// Writes simulated targets.

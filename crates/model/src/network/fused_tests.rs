@@ -178,7 +178,7 @@ impl Case {
                 let value = if targets[0] == 1.0 { p.ln() } else { (1.0 - p).ln() };
                 (value, vec![targets[0] - p])
             }
-            BlockLikelihood::Categorical | BlockLikelihood::RowWise(_) => {
+            BlockLikelihood::Categorical | BlockLikelihood::Vector(_) | BlockLikelihood::RowWise(_) => {
                 let total: f64 = outputs.iter().map(|f| f.exp()).sum();
                 let class = targets[0] as usize;
                 let derivative =
@@ -431,7 +431,7 @@ impl Likelihood for UserNormal {
         2
     }
     fn parameters(&self) -> Vec<LikelihoodParameter> {
-        vec![LikelihoodParameter { name: "noise", transform: Transform::EXP, prior_mean: 0.0, prior_sd: 1.0 }]
+        vec![LikelihoodParameter::new("noise", 0.0, 1.0).with_transform(Transform::EXP)]
     }
     fn check_targets(&self, _targets: &[f64]) -> Result<(), String> {
         Ok(())
