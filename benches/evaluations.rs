@@ -133,17 +133,20 @@ fn range(values: &[f64]) -> (f64, f64) {
     (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(0.0, f64::max))
 }
 
+/// One chain of a method on a posterior.
+type Chain = fn(&BayesianNetwork, Run) -> Result<Timed, Box<dyn Error>>;
+
 /// A method on a posterior, and what its rounds found.
 struct Contender {
     name: &'static str,
-    run: fn(&BayesianNetwork, Run) -> Result<Timed, Box<dyn Error>>,
+    run: Chain,
     positions: Vec<Vec<f64>>,
     whole: Phase,
     sampling: Phase,
 }
 
 impl Contender {
-    fn new(name: &'static str, run: fn(&BayesianNetwork, Run) -> Result<Timed, Box<dyn Error>>) -> Self {
+    fn new(name: &'static str, run: Chain) -> Self {
         Self { name, run, positions: Vec::new(), whole: Phase::default(), sampling: Phase::default() }
     }
 
