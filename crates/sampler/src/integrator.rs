@@ -94,8 +94,7 @@ impl Integrator {
         let mut kick = kicks[0];
         for step in 0..steps {
             for (stage, drift) in drifts.iter().enumerate() {
-                let PhasePoint { position, momentum, gradient, .. } = point;
-                metric.kick_and_drift(kick * step_size, drift * step_size, gradient, momentum, position);
+                metric.kick_and_drift(kick * step_size, drift * step_size, point);
                 if !evaluate(density, point)? {
                     return Ok(step + 1);
                 }
@@ -106,7 +105,7 @@ impl Integrator {
             }
         }
         if steps > 0 {
-            last_kick(metric, kick * step_size, point);
+            metric.last_kick(kick * step_size, point);
         }
         Ok(steps)
     }
@@ -126,13 +125,12 @@ impl Integrator {
             return Ok(());
         }
         for (kick, drift) in kicks[1..].iter().zip(&drifts[1..]) {
-            let PhasePoint { position, momentum, gradient, .. } = to;
-            metric.kick_and_drift(kick * step_size, drift * step_size, gradient, momentum, position);
+            metric.kick_and_drift(kick * step_size, drift * step_size, to);
             if !evaluate(density, to)? {
                 return Ok(());
             }
         }
-        last_kick(metric, kicks[drifts.len()] * step_size, to);
+        metric.last_kick(kicks[drifts.len()] * step_size, to);
         Ok(())
     }
 }
@@ -144,11 +142,6 @@ fn evaluate(density: &mut dyn LogDensity, point: &mut PhasePoint) -> Result<bool
         point.kinetic_energy = f64::INFINITY;
     }
     Ok(point.log_density.is_finite())
-}
-
-fn last_kick(metric: &Metric, kick: f64, point: &mut PhasePoint) {
-    let PhasePoint { momentum, gradient, velocity, .. } = point;
-    point.kinetic_energy = metric.last_kick(kick, gradient, momentum, velocity);
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! covariance (Neal 2011, section 4.1); settings and files hold M⁻¹, as Stan's `inv_metric` does.
 
 use crate::PhasePoint;
-use crate::vector::{add_scaled, dot, dot_pair, weighted_dot, weighted_dot_pair};
+use crate::vector::{
+    Equal, KickAndDrift, KickAndDriftFrom, Stretches, add_scaled, dot, join, kick_and_square, rows_times, sum_into,
+};
 use ergodic_model::ChainRng;
 use nalgebra::DMatrix;
 use rand::RngExt;
@@ -165,7 +167,7 @@ impl Metric {
                 // With M⁻¹ = LLᵀ, p = L⁻ᵀz has variance M: back substitution, last coordinate first.
                 for i in (0..dense.dim).rev() {
                     let column = &dense.factor[i * dense.dim..][..dense.dim];
-                    momentum[i] = (momentum[i] - dot(&column[i + 1..], &momentum[i + 1..])) / column[i];
+                    momentum[i] = (momentum[i] - dot(Equal, &column[i + 1..], &momentum[i + 1..])) / column[i];
                 }
             }
         }
@@ -175,9 +177,9 @@ impl Metric {
     #[must_use]
     pub fn kinetic_energy(&self, momentum: &[f64]) -> f64 {
         0.5 * match &self.shape {
-            Shape::Unit => dot(momentum, momentum),
-            Shape::Diagonal { inverse_mass, .. } => weighted_dot(inverse_mass, momentum, momentum),
-            Shape::Dense(dense) => dense.rows().zip(momentum).map(|(row, p)| p * dot(row, momentum)).sum(),
+            Shape::Unit => dot(Equal, momentum, momentum),
+            Shape::Diagonal { inverse_mass, .. } => dot(inverse_mass.as_slice(), momentum, momentum),
+            Shape::Dense(dense) => dense.rows().zip(momentum).map(|(row, p)| p * dot(Equal, row, momentum)).sum(),
         }
     }
 
@@ -190,85 +192,85 @@ impl Metric {
                     *v = w * p;
                 }
             }
-            Shape::Dense(dense) => {
-                for (v, row) in velocity.iter_mut().zip(dense.rows()) {
-                    *v = dot(row, momentum);
-                }
-            }
+            Shape::Dense(dense) => rows_times(&dense.inverse_mass, momentum, velocity),
         }
     }
 
     /// Kicks and moves in place, in one pass: `p ← p + kick · gradient`, then `x ← x + time · M⁻¹p`.
-    pub(crate) fn kick_and_drift(&self, kick: f64, time: f64, gradient: &[f64], momentum: &mut [f64], position: &mut [f64]) {
-        let zipped = momentum.iter_mut().zip(position.iter_mut()).zip(gradient);
+    pub(crate) fn kick_and_drift(&self, kick: f64, time: f64, point: &mut PhasePoint) {
+        let PhasePoint { position, momentum, gradient, velocity, .. } = point;
         match &self.shape {
-            Shape::Unit => {
-                for ((p, x), g) in zipped {
-                    *p += kick * g;
-                    *x += time * *p;
-                }
-            }
+            Shape::Unit => KickAndDrift { kick, time, weights: Equal, gradient, momentum, position }.run(),
             Shape::Diagonal { inverse_mass, .. } => {
-                for (((p, x), g), w) in zipped.zip(inverse_mass) {
-                    *p += kick * g;
-                    *x += time * (w * *p);
-                }
+                KickAndDrift { kick, time, weights: inverse_mass.as_slice(), gradient, momentum, position }.run();
             }
             Shape::Dense(dense) => {
                 add_scaled(momentum, kick, gradient);
-                for (x, row) in position.iter_mut().zip(dense.rows()) {
-                    *x += time * dot(row, momentum);
-                }
+                rows_times(&dense.inverse_mass, momentum, velocity);
+                add_scaled(position, time, velocity);
             }
         }
     }
 
-    /// Kicks and moves out of place, in one pass: `momentum ← p + kick · g`, `position ← x + time · M⁻¹ momentum`, with x, p and g those
-    /// of `from`.
+    /// Kicks and moves out of place, in one pass: as [`kick_and_drift`](Self::kick_and_drift), with x, p and the gradient those of
+    /// `from`.
     pub(crate) fn kick_and_drift_from(&self, kick: f64, time: f64, from: &PhasePoint, to: &mut PhasePoint) {
-        let (momentum, position) = (&mut to.momentum, &mut to.position);
-        // Two loops, for the compiler gives up on proving that six slices do not overlap.
-        for ((p, from_p), g) in momentum.iter_mut().zip(&from.momentum).zip(&from.gradient) {
-            *p = from_p + kick * g;
-        }
+        let (gradient, from_momentum, from_position) = (&from.gradient, &from.momentum, &from.position);
+        let PhasePoint { position, momentum, velocity, .. } = to;
         match &self.shape {
             Shape::Unit => {
-                for ((x, from_x), p) in position.iter_mut().zip(&from.position).zip(momentum) {
-                    *x = from_x + time * *p;
-                }
+                let weights = Equal;
+                KickAndDriftFrom { kick, time, weights, gradient, from_momentum, from_position, momentum, position }.run();
             }
             Shape::Diagonal { inverse_mass, .. } => {
-                for (((x, from_x), p), w) in position.iter_mut().zip(&from.position).zip(momentum).zip(inverse_mass) {
-                    *x = from_x + time * (w * *p);
-                }
+                let weights = inverse_mass.as_slice();
+                KickAndDriftFrom { kick, time, weights, gradient, from_momentum, from_position, momentum, position }.run();
             }
             Shape::Dense(dense) => {
-                for ((x, from_x), row) in position.iter_mut().zip(&from.position).zip(dense.rows()) {
-                    *x = from_x + time * dot(row, momentum);
+                momentum.copy_from_slice(from_momentum);
+                add_scaled(momentum, kick, gradient);
+                rows_times(&dense.inverse_mass, momentum, velocity);
+                position.copy_from_slice(from_position);
+                add_scaled(position, time, velocity);
+            }
+        }
+    }
+
+    /// Kicks, and sets the kinetic energy; the velocity too when the metric is dense.
+    pub(crate) fn last_kick(&self, kick: f64, point: &mut PhasePoint) {
+        let PhasePoint { momentum, gradient, velocity, .. } = point;
+        point.kinetic_energy = 0.5
+            * match &self.shape {
+                Shape::Unit => kick_and_square(kick, Equal, gradient, momentum),
+                Shape::Diagonal { inverse_mass, .. } => kick_and_square(kick, inverse_mass.as_slice(), gradient, momentum),
+                Shape::Dense(dense) => {
+                    add_scaled(momentum, kick, gradient);
+                    rows_times(&dense.inverse_mass, momentum, velocity);
+                    dot(Equal, momentum, velocity)
                 }
-            }
-        }
+            };
     }
 
-    /// Kicks and returns the kinetic energy; writes the velocity too when the metric is dense.
-    pub(crate) fn last_kick(&self, kick: f64, gradient: &[f64], momentum: &mut [f64], velocity: &mut [f64]) -> f64 {
-        add_scaled(momentum, kick, gradient);
-        0.5 * match &self.shape {
-            Shape::Unit => dot(momentum, momentum),
-            Shape::Diagonal { inverse_mass, .. } => weighted_dot(inverse_mass, momentum, momentum),
-            Shape::Dense(_) => {
-                self.velocity(momentum, velocity);
-                dot(momentum, velocity)
-            }
-        }
-    }
-
-    /// `(aᵀM⁻¹(c + d), bᵀM⁻¹(c + d))` for the momenta a and b of two points.
-    pub(crate) fn inner_products(&self, a: &PhasePoint, b: &PhasePoint, c: &[f64], d: &[f64]) -> (f64, f64) {
+    /// Writes ρ, the sum of momenta over two neighbouring stretches of a trajectory, to `total`, and returns the products of velocities
+    /// v = M⁻¹p with sums that the no-U-turn criterion asks for. With the stretches from a to b and from c to d, and their sums of momenta
+    /// ρ₁ and ρ₂: (v_a·ρ, v_d·ρ, v_a·(ρ₁ + p_c), v_c·(ρ₁ + p_c), v_b·(p_b + ρ₂), v_d·(p_b + ρ₂)).
+    pub(crate) fn join(&self, [a, b, c, d]: [&PhasePoint; 4], sums: [&[f64]; 2], total: &mut [f64]) -> [f64; 6] {
+        let stretches = Stretches { left: [&a.momentum, &b.momentum], right: [&c.momentum, &d.momentum], sums };
         match &self.shape {
-            Shape::Unit => dot_pair(&a.momentum, &b.momentum, c, d),
-            Shape::Diagonal { inverse_mass, .. } => weighted_dot_pair(inverse_mass, &a.momentum, &b.momentum, c, d),
-            Shape::Dense(_) => dot_pair(&a.velocity, &b.velocity, c, d),
+            Shape::Unit => join(Equal, stretches, total),
+            Shape::Diagonal { inverse_mass, .. } => join(inverse_mass.as_slice(), stretches, total),
+            Shape::Dense(_) => {
+                sum_into(total, sums[0], sums[1]);
+                let with = |point: &PhasePoint, sum: &[f64]| dot(Equal, &point.velocity, sum);
+                [
+                    with(a, total),
+                    with(d, total),
+                    with(a, sums[0]) + with(a, &c.momentum),
+                    with(c, sums[0]) + with(c, &c.momentum),
+                    with(b, &b.momentum) + with(b, sums[1]),
+                    with(d, &b.momentum) + with(d, sums[1]),
+                ]
+            }
         }
     }
 }
@@ -358,7 +360,7 @@ mod tests {
             let p = [0.3, -1.2, 2.0];
             let mut v = [0.0; 3];
             metric.velocity(&p, &mut v);
-            assert!((metric.kinetic_energy(&p) - 0.5 * dot(&p, &v)).abs() < 1e-14);
+            assert!((metric.kinetic_energy(&p) - 0.5 * dot(Equal, &p, &v)).abs() < 1e-14);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Hold a point of phase space: position and momentum, with the log density and its gradient.
 
 use crate::Metric;
+use crate::vector::{Equal, dot};
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 
 /// A position and momentum, the log density and gradient there, and the kinetic energy.
@@ -88,9 +89,11 @@ impl PhasePoint {
     }
 
     fn refresh_kinetic_energy(&mut self, metric: &Metric) {
-        if metric.is_dense() {
+        self.kinetic_energy = if metric.is_dense() {
             metric.velocity(&self.momentum, &mut self.velocity);
-        }
-        self.kinetic_energy = metric.kinetic_energy(&self.momentum);
+            0.5 * dot(Equal, &self.momentum, &self.velocity)
+        } else {
+            metric.kinetic_energy(&self.momentum)
+        };
     }
 }

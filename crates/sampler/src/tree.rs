@@ -81,18 +81,10 @@ impl Arena {
     fn join(&mut self, metric: &Metric, left: &Subtree, right: &Subtree) -> (usize, bool) {
         let joined = self.free_sums.pop().expect("the arena has a sum for every level of the tree");
         let mut total = std::mem::take(&mut self.sums[joined]);
-        crate::vector::sum_into(&mut total, self.sum(left), self.sum(right));
-        let points = &self.points;
-        let goes_on = |from: usize, to: usize, a: &[f64], b: &[f64]| {
-            let (begin, end) = metric.inner_products(&points[from], &points[to], a, b);
-            begin > 0.0 && end > 0.0
-        };
-        // For two single points the three checks are one.
-        let single = left.sum.is_none() && right.sum.is_none();
-        let turning = !goes_on(left.first, right.last, self.sum(left), self.sum(right))
-            || !single
-                && (!goes_on(left.first, right.first, self.sum(left), &points[right.first].momentum)
-                    || !goes_on(left.last, right.last, self.sum(right), &points[left.last].momentum));
+        let ends = [left.first, left.last, right.first, right.last].map(|point| &self.points[point]);
+        let products = metric.join(ends, [self.sum(left), self.sum(right)], &mut total);
+        // For two single points the three checks are one. A product that is not a number ends the trajectory too.
+        let turning = !products.iter().all(|product| *product > 0.0);
         self.sums[joined] = total;
         (joined, turning)
     }
