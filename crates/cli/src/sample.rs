@@ -1,10 +1,13 @@
 //! Sample a network's posterior given a table, into a run folder.
 
-use crate::arguments::{ActivationName, LikelihoodName, SampleArguments};
+use crate::arguments::{ActivationName, LikelihoodName, PriorName, SampleArguments};
 use crate::inspect::verdict_code;
 use ergodic::draws::Origin;
 use ergodic::methods::{Request, find};
-use ergodic::model::{Likelihood, Scale, Standardize};
+use ergodic::model::{
+    AutomaticRelevancePrior, HierarchicalPrior, HorseshoePrior, LaplacePrior, Likelihood, Prior, Scale, ScaleMixturePrior,
+    SpikeAndSlabPrior, Standardize, StudentTPrior,
+};
 use ergodic::prelude::*;
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,9 +21,9 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let likelihood = likelihood(arguments.likelihood, &data);
     let network =
         Network::dense(data.num_inputs(), &arguments.hidden, activation(arguments.activation), likelihood.num_outputs())?;
-    let weights = if arguments.fan_in { Scale::FanIn(arguments.prior_sd) } else { Scale::Fixed(arguments.prior_sd) };
-    let prior = NormalPrior { weights, biases: Scale::Fixed(arguments.prior_sd) };
-    let model = BayesianNetwork::with_standardization(network, likelihood, &prior, &train, Standardize::ByTrainingRows)?;
+    let prior = prior(arguments);
+    let model =
+        BayesianNetwork::with_standardization(network, likelihood, prior.as_ref(), &train, Standardize::ByTrainingRows)?;
     println!(
         "{} training rows, {} test rows; network {}; {}; prior {}; {} coordinates",
         train.num_rows(),
@@ -94,6 +97,27 @@ fn likelihood(name: LikelihoodName, data: &Dataset) -> Box<dyn Likelihood> {
         LikelihoodName::InputDependentGaussian => Box::new(Gaussian::input_dependent_noise()),
         LikelihoodName::Bernoulli => Box::new(Bernoulli),
         LikelihoodName::Categorical => Box::new(Categorical { classes }),
+    }
+}
+
+/// The prior, with the scale that was asked for.
+fn prior(arguments: &SampleArguments) -> Box<dyn Prior> {
+    let scale = arguments.prior_scale;
+    let weights = if arguments.fan_in { Scale::FanIn(scale) } else { Scale::Fixed(scale) };
+    let biases = Scale::Fixed(scale);
+    match arguments.prior {
+        PriorName::Normal => Box::new(NormalPrior { weights, biases }),
+        PriorName::Laplace => Box::new(LaplacePrior { weights, biases }),
+        PriorName::StudentT => Box::new(StudentTPrior { weights, biases, ..StudentTPrior::standard(scale) }),
+        PriorName::Mixture => Box::new(ScaleMixturePrior { weights, biases, ..ScaleMixturePrior::standard(scale) }),
+        PriorName::Hierarchical => Box::new(HierarchicalPrior { weights, biases, ..HierarchicalPrior::default() }),
+        PriorName::Neal => Box::new(HierarchicalPrior { weights, biases, ..HierarchicalPrior::neal(1.0, 1.0, 1.0) }),
+        PriorName::Ard => {
+            Box::new(AutomaticRelevancePrior { rest: NormalPrior { weights, biases }, ..AutomaticRelevancePrior::default() })
+        }
+        PriorName::Horseshoe => Box::new(HorseshoePrior { weights, biases, ..HorseshoePrior::default() }),
+        PriorName::RegularizedHorseshoe => Box::new(HorseshoePrior { weights, biases, ..HorseshoePrior::regularized() }),
+        PriorName::SpikeAndSlab => Box::new(SpikeAndSlabPrior { weights, biases, ..SpikeAndSlabPrior::default() }),
     }
 }
 

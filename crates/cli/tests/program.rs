@@ -99,6 +99,8 @@ fn bad_input_is_named_with_the_way_out() {
     fails("z", &[], &["no column 'z'", "a, y"]);
     fails("y", &["--method", "nutz"], &["nutz", "nuts, hmc"]);
     fails("y", &["--prior-sd", "0"], &["prior", "positive"]);
+    fails("y", &["--prior", "horseshoe", "--prior-scale=-2"], &["prior", "-2"]);
+    fails("y", &["--prior", "spike"], &["spike", "spike-and-slab", "regularized-horseshoe"]);
     fails("y", &["--chains", "0"], &["chains", "at least 1"]);
     fails("y", &["--test-fraction", "1.5"], &["fraction", "1.5"]);
     write("a,y\n");

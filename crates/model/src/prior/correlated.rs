@@ -83,7 +83,8 @@ impl Prior for CorrelatedPrior {
         let mut tensors = Vec::new();
         let mut used = vec![false; self.layers.len()];
         for (tensor, scale) in tensor_scales(network, &self.rest.weights, &self.rest.biases)? {
-            let wanted = |layer: &LayerCorrelation| tensor.block.role == Role::Weight && Some(layer.layer) == tensor.block.layer;
+            let wanted =
+                |layer: &LayerCorrelation| tensor.block.role == Role::Weight && Some(layer.layer) == tensor.block.layer;
             let index = self.layers.iter().position(wanted);
             let (mut units, mut inputs) = (None, None);
             if let Some(index) = index {

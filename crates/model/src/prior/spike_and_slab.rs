@@ -41,13 +41,7 @@ pub struct SpikeAndSlabPrior {
 impl Default for SpikeAndSlabPrior {
     /// Even odds for the weights out of each unit or input, temperature ½, standard deviation 1/√fan-in (biases: 1).
     fn default() -> Self {
-        Self {
-            inclusion: 0.5,
-            temperature: 0.5,
-            group: Group::Source,
-            weights: Scale::FanIn(1.0),
-            biases: Scale::Fixed(1.0),
-        }
+        Self { inclusion: 0.5, temperature: 0.5, group: Group::Source, weights: Scale::FanIn(1.0), biases: Scale::Fixed(1.0) }
     }
 }
 
