@@ -437,8 +437,8 @@ fn weights_from_standardised_coordinates_are_those_of_the_definitions() {
                 to.push(value);
             }
         }
-        // 18 Kolmogorov–Smirnov tests below 2.6: false alarms have probability 18 · 2 exp(−2 · 2.6²) = 5e-5. Scales 5 % off move ln |w|
-        // by 0.049, which stands at 2.6 to 5 (the spread of the heaviest tails is widest) and the twin at 10 % at 5 and more.
+        // 18 Kolmogorov–Smirnov tests below 2.6: false alarms have probability 18 · 2 exp(−2 · 2.6²) = 5e-5. The twin, whose scales are
+        // 10 % off, moves ln |w| by 0.095.
         for (which, (found, expected)) in found.into_iter().zip(expected).enumerate() {
             let distance = kolmogorov(found.clone(), expected.clone());
             assert!(distance < 2.6, "{name}, statistic {which}: {distance}");

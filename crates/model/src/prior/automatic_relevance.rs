@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// A weight out of input i is w = s · `input_scale[i]` · z with z ~ N(0, 1) and s the standard deviation that `rest` gives the
 /// first layer; all other weights and biases have the fixed normal prior `rest`. Where an input does not matter, its scale is near 0.
+/// For a convolution an input is a channel.
 ///
 /// ```
 /// use ergodic_model::{Activation, AutomaticRelevancePrior, Network, Prior};
@@ -47,21 +48,21 @@ impl Prior for AutomaticRelevancePrior {
         );
         let density = self.input_scale.density("the input scales")?;
         let mut scaled = Scaled::new(network.num_weights(), description);
-        let mut found = false;
-        for (tensor, width) in tensor_scales(network, &rest.weights, &rest.biases)? {
-            let reads_inputs = !found && tensor.block.role == Role::Weight && joins_units(&tensor);
-            let grouped = reads_inputs.then(|| {
-                found = true;
+        let tensors = tensor_scales(network, &rest.weights, &rest.biases)?;
+        let first = tensors.iter().position(|(tensor, _)| tensor.block.role == Role::Weight);
+        let first = first.filter(|&first| joins_units(&tensors[first].0));
+        let Some(reads_inputs) = first else {
+            let problem = "the network's first layer does not weigh its inputs; automatic relevance determination needs a dense or \
+                           convolutional layer there";
+            return Err(PriorError::Unsuitable(problem.to_owned()));
+        };
+        for (index, (tensor, width)) in tensors.into_iter().enumerate() {
+            let grouped = (index == reads_inputs).then(|| {
                 let (shape, grouped) = groups(&tensor, Group::Source);
                 let first = scaled.add_parameters("input_scale".to_owned(), &shape, tensor.block.layer, density);
                 Grouped { first, ..grouped }
             });
             scaled.add_tensor(ScaledTensor { range: tensor.block.range(), width, shared: None, grouped, slab: None });
-        }
-        if !found {
-            let problem = "the network has no layer that weighs its inputs; automatic relevance determination needs a dense or \
-                           convolutional layer";
-            return Err(PriorError::Unsuitable(problem.to_owned()));
         }
         Ok(Box::new(scaled))
     }
