@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Normal weights, correlated within layers: W ~ matrix normal with row covariance s²U and column covariance V, that is
-/// cov(W[i,k], W[j,l]) = s² U[i,j] V[k,l] (Louizos & Welling 2016; for images Fortuin et al. 2022).
+/// `cov(W[i,k], W[j,l]) = s² U[i,j] V[k,l]` (Louizos & Welling 2016; for images Fortuin et al. 2022).
 ///
 /// Chains move in z of W = s A Z Bᵀ, with U = AAᵀ, V = BBᵀ and z ~ N(0, 1), so a strong correlation costs them nothing. U and V are
 /// fixed; s is what `rest` gives the layer, and all that is not named is independent as `rest` says.
@@ -125,7 +125,7 @@ fn factor(
 ) -> Result<Triangular, PriorError> {
     let name = &tensor.block.name;
     let size = covariance.nrows();
-    let fits = size == extent || (may_repeat && size > 0 && extent % size == 0);
+    let fits = size == extent || (may_repeat && size > 0 && extent.is_multiple_of(size));
     if covariance.ncols() != size || !fits {
         return Err(PriorError::Unsuitable(format!(
             "the covariance of the {what} of {name} is {size} × {}; it must be {extent} × {extent}{}",
