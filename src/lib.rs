@@ -64,4 +64,6 @@ mod book {
     mod adding_a_sampler {}
     #[doc = include_str!("../docs/adding-a-likelihood.md")]
     mod adding_a_likelihood {}
+    #[doc = include_str!("../docs/adding-a-prior.md")]
+    mod adding_a_prior {}
 }

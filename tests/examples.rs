@@ -77,3 +77,12 @@ fn uncertainty_away_from_data_prints_the_numbers_behind_its_picture() {
     assert!(said.contains("in the gap") && said.contains("posterior (NUTS)"), "{said}");
     assert_picture(&folder.path().join("output/uncertainty/bands"));
 }
+
+#[test]
+fn own_prior_checks_its_gradient_and_shows_its_humps() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("own_prior", folder.path());
+    for word in ["gradient is right: true", "two humps at ±1, sd 0.2", "above ½", "R-hat"] {
+        assert!(said.contains(word), "'{word}' is missing in:\n{said}");
+    }
+}

@@ -76,10 +76,13 @@ pub(crate) struct SampleArguments {
     /// Order of the classes of an ordinal likelihood, lowest first, separated by commas; numbers are ordered by default.
     #[arg(long, value_delimiter = ',')]
     pub(crate) classes: Vec<String>,
-    /// Prior standard deviation of weights and biases.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) prior_sd: f64,
-    /// Divide the weights' prior standard deviation by the square root of the fan-in.
+    /// Prior of the weights.
+    #[arg(long, value_enum, default_value_t = PriorName::Normal)]
+    pub(crate) prior: PriorName,
+    /// Scale of the prior of weights and biases: the standard deviation of a normal.
+    #[arg(long, visible_alias = "prior-sd", default_value_t = 1.0)]
+    pub(crate) prior_scale: f64,
+    /// Divide the weights' prior scale by the square root of the fan-in.
     #[arg(long)]
     pub(crate) fan_in: bool,
     /// Method, as `ergodic methods` lists them.
@@ -154,6 +157,31 @@ pub(crate) enum ActivationName {
     Softplus,
     Gelu,
     Silu,
+}
+
+/// Priors by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PriorName {
+    /// Independent normal weights.
+    Normal,
+    /// Independent double-exponential weights.
+    Laplace,
+    /// Independent Student-t weights with 4 degrees of freedom.
+    StudentT,
+    /// Even mixture of two normals, one a tenth as wide.
+    Mixture,
+    /// Normal, with a sampled half-normal scale for each tensor.
+    Hierarchical,
+    /// Normal, with sampled gamma precisions for each tensor and each unit's outgoing weights (Neal).
+    Neal,
+    /// Normal, with a sampled half-Cauchy scale for each input.
+    Ard,
+    /// Horseshoe, with a sampled scale for each unit and each layer.
+    Horseshoe,
+    /// Horseshoe with a slab of scale 2.
+    RegularizedHorseshoe,
+    /// Relaxed spike and slab, for the weights out of each unit.
+    SpikeAndSlab,
 }
 
 /// Likelihoods by name.

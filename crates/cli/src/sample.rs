@@ -1,11 +1,14 @@
 //! Sample a network's posterior given a table, into a run folder.
 
-use crate::arguments::{ActivationName, SampleArguments};
+use crate::arguments::{ActivationName, PriorName, SampleArguments};
 use crate::inspect::verdict_code;
 use crate::target::{labelled_data, likelihood, scores_of_each};
 use ergodic::draws::{Origin, SafetensorsFile, TensorNames};
 use ergodic::methods::{Request, find};
-use ergodic::model::{Purpose, Recording, Scale, Standardize, StartingAt, Tempered, position_of, stream};
+use ergodic::model::{
+    AutomaticRelevancePrior, HierarchicalPrior, HorseshoePrior, LaplacePrior, Prior, Purpose, Recording, Scale,
+    ScaleMixturePrior, SpikeAndSlabPrior, Standardize, StartingAt, StudentTPrior, Tempered, position_of, stream,
+};
 use ergodic::prelude::*;
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,9 +22,9 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let likelihood = likelihood(arguments, &data)?;
     let network =
         Network::dense(data.num_inputs(), &arguments.hidden, activation(arguments.activation), likelihood.num_outputs())?;
-    let weights = if arguments.fan_in { Scale::FanIn(arguments.prior_sd) } else { Scale::Fixed(arguments.prior_sd) };
-    let prior = NormalPrior { weights, biases: Scale::Fixed(arguments.prior_sd) };
-    let model = BayesianNetwork::with_standardization(network, likelihood, &prior, &train, Standardize::ByTrainingRows)?;
+    let prior = prior(arguments);
+    let model =
+        BayesianNetwork::with_standardization(network, likelihood, prior.as_ref(), &train, Standardize::ByTrainingRows)?;
     let tempered = Tempered::new(&model, arguments.temperatures())?;
     let started = start(arguments, &model, &tempered)?;
     let posterior: &dyn Posterior = started.as_ref().map_or(&tempered, |started| started);
@@ -105,6 +108,27 @@ fn start<'a>(
     let otherwise = recording.mode(&initial)?;
     let draw = SafetensorsFile::read(path)?.position(&model.draw_layout(), &names, otherwise)?;
     Ok(Some(StartingAt::new(posterior, position_of(model, &draw)?)?))
+}
+
+/// The prior, with the scale that was asked for.
+fn prior(arguments: &SampleArguments) -> Box<dyn Prior> {
+    let scale = arguments.prior_scale;
+    let weights = if arguments.fan_in { Scale::FanIn(scale) } else { Scale::Fixed(scale) };
+    let biases = Scale::Fixed(scale);
+    match arguments.prior {
+        PriorName::Normal => Box::new(NormalPrior { weights, biases }),
+        PriorName::Laplace => Box::new(LaplacePrior { weights, biases }),
+        PriorName::StudentT => Box::new(StudentTPrior { weights, biases, ..StudentTPrior::standard(scale) }),
+        PriorName::Mixture => Box::new(ScaleMixturePrior { weights, biases, ..ScaleMixturePrior::standard(scale) }),
+        PriorName::Hierarchical => Box::new(HierarchicalPrior { weights, biases, ..HierarchicalPrior::default() }),
+        PriorName::Neal => Box::new(HierarchicalPrior { weights, biases, ..HierarchicalPrior::neal(1.0, 1.0, 1.0) }),
+        PriorName::Ard => {
+            Box::new(AutomaticRelevancePrior { rest: NormalPrior { weights, biases }, ..AutomaticRelevancePrior::default() })
+        }
+        PriorName::Horseshoe => Box::new(HorseshoePrior { weights, biases, ..HorseshoePrior::default() }),
+        PriorName::RegularizedHorseshoe => Box::new(HorseshoePrior { weights, biases, ..HorseshoePrior::regularized() }),
+        PriorName::SpikeAndSlab => Box::new(SpikeAndSlabPrior { weights, biases, ..SpikeAndSlabPrior::default() }),
+    }
 }
 
 fn activation(name: ActivationName) -> Activation {

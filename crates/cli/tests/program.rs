@@ -262,6 +262,8 @@ fn bad_input_is_named_with_the_way_out() {
     fails("y", &["--temperature", "0"], &["likelihood temperature", "positive"]);
     fails("y", &["--prior-temperature", "nan"], &["prior temperature", "positive"]);
     fails("y", &["--temperature", "2", "--prior-temperature", "2"], &["cannot be used with"]);
+    fails("y", &["--prior", "horseshoe", "--prior-scale=-2"], &["prior", "-2"]);
+    fails("y", &["--prior", "spike"], &["spike", "spike-and-slab", "regularized-horseshoe"]);
     fails("y", &["--chains", "0"], &["chains", "at least 1"]);
     fails("y", &["--test-fraction", "1.5"], &["fraction", "1.5"]);
     write("a,y\n");

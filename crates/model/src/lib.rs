@@ -43,7 +43,11 @@ pub use network::{Activation, DenseLayer, Network, NetworkError, Tensor};
 pub use posterior::{LabelError, Labelled, Posterior};
 pub use precision::Precision;
 pub use predict::{PredictOptions, predict};
-pub use prior::{BoundPrior, NormalPrior, Prior, PriorError, Reparameterization, Scale};
+pub use prior::{
+    AutomaticRelevancePrior, BoundPrior, CorrelatedPrior, Extent, Group, HierarchicalPrior, HorseshoePrior, LaplacePrior,
+    LayerCorrelation, NormalPrior, Prior, PriorError, Reparameterization, Scale, ScaleMixturePrior, ScalePrior, Slab,
+    SpikeAndSlabPrior, StudentTPrior, grid_positions, squared_exponential,
+};
 pub use recording::{Recorder, Recording, position_of};
 pub use rng::{ChainRng, Purpose, stream};
 pub use starting_at::StartingAt;

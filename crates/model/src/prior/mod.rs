@@ -1,8 +1,32 @@
 //! Define what a prior over a network's weights says.
 
+mod automatic_relevance;
+mod correlated;
+mod elementwise;
+mod hierarchical;
+mod horseshoe;
+mod laplace;
+mod levels;
 mod normal;
+mod scale;
+mod scale_mixture;
+mod scale_prior;
+mod scaled;
+mod spike_and_slab;
+mod student_t;
 
-pub use normal::{NormalPrior, Scale};
+pub use automatic_relevance::AutomaticRelevancePrior;
+pub use correlated::{CorrelatedPrior, LayerCorrelation, grid_positions, squared_exponential};
+pub use hierarchical::HierarchicalPrior;
+pub use horseshoe::{HorseshoePrior, Slab};
+pub use laplace::LaplacePrior;
+pub use levels::{Extent, Group};
+pub use normal::NormalPrior;
+pub use scale::Scale;
+pub use scale_mixture::ScaleMixturePrior;
+pub use scale_prior::ScalePrior;
+pub use spike_and_slab::SpikeAndSlabPrior;
+pub use student_t::StudentTPrior;
 
 use crate::{ChainRng, Network};
 use ergodic_draws::Block;

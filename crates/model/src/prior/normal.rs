@@ -1,23 +1,10 @@
 //! Put independent normal priors on weights and biases.
 
-use super::{BoundPrior, Prior, PriorError};
-use crate::{ChainRng, Network, Tensor};
-use ergodic_draws::Role;
+use super::scale::tensor_scales;
+use super::{BoundPrior, Prior, PriorError, Scale};
+use crate::{ChainRng, Network};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-
-/// The standard deviation of a normal prior, layer by layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scale {
-    /// One standard deviation for all layers.
-    Fixed(f64),
-    /// One standard deviation for each layer.
-    PerLayer(Vec<f64>),
-    /// `s / √fan_in`: the outputs of a layer keep their scale whatever its width (Neal 1996). For biases the fan-in is that of
-    /// their layer's weights.
-    FanIn(f64),
-}
 
 /// Independent normal priors with mean 0.
 ///
@@ -57,49 +44,11 @@ impl NormalPrior {
     }
 }
 
-impl Scale {
-    fn in_layer(&self, layer: usize, fan_in: usize) -> f64 {
-        match self {
-            Self::Fixed(sd) => *sd,
-            Self::PerLayer(scales) => scales[layer],
-            Self::FanIn(sd) => sd / (fan_in as f64).sqrt(),
-        }
-    }
-
-    fn check(&self, what: &'static str, layers: usize) -> Result<(), PriorError> {
-        if let Self::PerLayer(scales) = self
-            && scales.len() != layers
-        {
-            return Err(PriorError::LayerCount { what, found: scales.len(), expected: layers });
-        }
-        for layer in 0..layers {
-            let value = self.in_layer(layer, 1);
-            if !(value.is_finite() && value > 0.0) {
-                return Err(PriorError::InvalidScale { what: format!("{what} in layer {layer}"), value });
-            }
-        }
-        Ok(())
-    }
-
-    fn describe(&self) -> String {
-        match self {
-            Self::Fixed(sd) => format!("{sd}"),
-            Self::PerLayer(scales) => format!("{scales:?} by layer"),
-            Self::FanIn(sd) => format!("{sd}/√fan-in"),
-        }
-    }
-}
-
 impl Prior for NormalPrior {
     fn bind(&self, network: &Network) -> Result<Box<dyn BoundPrior>, PriorError> {
-        let tensors = network.tensors();
-        let layers = tensors.iter().filter_map(|tensor| tensor.block.layer).max().map_or(0, |last| last + 1);
-        self.weights.check("weights", layers)?;
-        self.biases.check("biases", layers)?;
         let mut scales = vec![0.0; network.num_weights()];
-        for Tensor { block, fan_in } in tensors {
-            let scale = if block.role == Role::Bias { &self.biases } else { &self.weights };
-            scales[block.range()].fill(scale.in_layer(block.layer.unwrap_or(0), fan_in));
+        for (tensor, scale) in tensor_scales(network, &self.weights, &self.biases)? {
+            scales[tensor.block.range()].fill(scale);
         }
         let precisions = scales.iter().map(|sd| 1.0 / (sd * sd)).collect();
         let constant = scales.iter().map(|sd| -sd.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln()).sum();
