@@ -1,7 +1,7 @@
 //! Open the compute core to the benchmarks.
 
 use crate::likelihood_block::BlockLikelihood;
-use crate::network::{Activation, FusedData, FusedGradient, Network};
+use crate::network::{Activation, DenseNetwork as Network, FusedData, FusedGradient};
 use crate::simd::{Lanes, Real, exp};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;

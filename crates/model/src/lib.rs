@@ -29,7 +29,7 @@ pub use data::{DataError, Dataset, Standardization};
 pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
 pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
-pub use network::{Activation, DenseLayer, Network, NetworkError, Tensor};
+pub use network::{Activation, DenseLayer, Network, NetworkBuilder, NetworkError, Tensor, layers};
 pub use posterior::{LabelError, Labelled, Posterior};
 pub use precision::Precision;
 pub use predict::{PredictOptions, predict};

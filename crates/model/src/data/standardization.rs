@@ -25,11 +25,30 @@ impl Standardization {
     /// # Errors
     /// When a column is constant.
     pub fn fit(train: &Dataset, targets: bool) -> Result<Self, DataError> {
+        let inputs = column_scales(train.inputs(), train.input_names())?;
+        Ok(Self { inputs, ..Self::fit_targets(train, targets)? })
+    }
+
+    /// As [`fit`](Self::fit), with one mean and one standard deviation for all inputs together, as images need: pixels keep their
+    /// relation to each other, and may be constant.
+    ///
+    /// # Errors
+    /// When all inputs of all rows are equal, or a target is constant.
+    pub fn fit_inputs_together(train: &Dataset, targets: bool) -> Result<Self, DataError> {
+        let all = train.inputs().clone().reshape_generic(nalgebra::Dyn(train.inputs().len()), nalgebra::Dyn(1));
+        let (rows, value) = (train.num_rows(), train.inputs()[0]);
+        let scales = column_scales(&all, &[String::new()]).map_err(|_| DataError::ConstantInputs { value, rows })?;
+        Ok(Self { inputs: vec![scales[0]; train.num_inputs()], ..Self::fit_targets(train, targets)? })
+    }
+
+    /// As [`fit`](Self::fit), with inputs left as they are.
+    ///
+    /// # Errors
+    /// When a target is constant.
+    pub fn fit_targets(train: &Dataset, targets: bool) -> Result<Self, DataError> {
         let identity = Self::identity(train.num_inputs(), train.num_targets());
-        Ok(Self {
-            inputs: column_scales(train.inputs(), train.input_names())?,
-            targets: if targets { column_scales(train.targets(), train.target_names())? } else { identity.targets },
-        })
+        let targets = if targets { column_scales(train.targets(), train.target_names())? } else { identity.targets };
+        Ok(Self { inputs: identity.inputs, targets })
     }
 
     /// Standardised inputs.
