@@ -129,7 +129,9 @@ pub enum ModelError {
         found: usize,
     },
     /// The first layer reads whole numbers, which standardising would change.
-    #[error("the first layer ({layer}) reads whole numbers; build the posterior with Standardize::Targets or Standardize::Nothing")]
+    #[error(
+        "the first layer ({layer}) reads whole numbers; build the posterior with Standardize::Targets or Standardize::Nothing"
+    )]
     StandardizedNumbers {
         /// Kind of the layer.
         layer: String,
@@ -422,7 +424,11 @@ impl Posterior for BayesianNetwork {
             // Curvature is in the weights, which must then be the coordinates.
             curvature: if self.draw_layout == self.layout && self.prior.parameters().is_empty() { Some(self) } else { None },
             // Closed forms hold for independent normal priors and dense layers alone.
-            local_reparameterization: if self.prior.is_normal() && self.network.dense_layers().is_some() { Some(self) } else { None },
+            local_reparameterization: if self.prior.is_normal() && self.network.dense_layers().is_some() {
+                Some(self)
+            } else {
+                None
+            },
         }
     }
 }

@@ -63,9 +63,7 @@ impl Outputs {
                 let inputs = PackedRows::new(&rows.inputs, rows.num_inputs);
                 Self::Fused { network: FusedGradient::without_data(dense), num_weights, inputs }
             }
-            Form::Dense(dense) => {
-                Self::Plain { network: PlainNetwork::new(dense), num_weights, inputs: rows.inputs.clone() }
-            }
+            Form::Dense(dense) => Self::Plain { network: PlainNetwork::new(dense), num_weights, inputs: rows.inputs.clone() },
         }
     }
 }

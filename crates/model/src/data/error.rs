@@ -28,7 +28,9 @@ pub enum DataError {
         value: f64,
     },
     /// An input has the same value in all training rows.
-    #[error("column '{column}' is {value} in all {rows} training rows, so it cannot be standardised; drop the column, or standardise all inputs together if they are pixels")]
+    #[error(
+        "column '{column}' is {value} in all {rows} training rows, so it cannot be standardised; drop the column, or standardise all inputs together if they are pixels"
+    )]
     ConstantColumn {
         /// Column by name.
         column: String,

@@ -135,9 +135,6 @@ impl<E: Real> BlockLayer<E> for FilterResponseBlock {
     fn backward(&self, pass: Pass<'_, E>, sides: Sides<'_, E>) {
         let Sides { input, kept, d_output, d_input, gradient, .. } = sides;
         debug_assert_eq!(kept.len(), self.channels * line_rows::<E>());
-        dispatch(
-            pass.arch,
-            Backward { layer: *self, weights: pass.packed, input, scales: kept, d_output, d_input, gradient },
-        );
+        dispatch(pass.arch, Backward { layer: *self, weights: pass.packed, input, scales: kept, d_output, d_input, gradient });
     }
 }

@@ -90,12 +90,7 @@ impl<E: BlockReal> ComposedGradient<E> {
     }
 
     /// The same on a given instruction set.
-    pub(crate) fn with_arch(
-        network: &Sequence,
-        data: Arc<ComposedData<E>>,
-        likelihood: BlockLikelihood,
-        arch: Arch,
-    ) -> Self {
+    pub(crate) fn with_arch(network: &Sequence, data: Arc<ComposedData<E>>, likelihood: BlockLikelihood, arch: Arch) -> Self {
         use crate::network::layers::BoundLayer;
         let layers = Arc::new(BlockSequence::<E>::new(network));
         let line = line_rows::<E>();

@@ -83,7 +83,9 @@ pub(crate) fn products<L: Lanes>(l: L, operands: Operands<'_, L>, target: &mut [
                     [a, b, c, d] if L::MANY_REGISTERS => {
                         columns::<L, 4>(l, &operands, target, [a, b, c, d].map(|place| shifted(place, width, v)), taps.clone());
                     }
-                    [a, b, ..] => columns::<L, 2>(l, &operands, target, [shifted(a, width, v), shifted(b, width, v)], taps.clone()),
+                    [a, b, ..] => {
+                        columns::<L, 2>(l, &operands, target, [shifted(a, width, v), shifted(b, width, v)], taps.clone())
+                    }
                     [a] => columns::<L, 1>(l, &operands, target, [shifted(a, width, v)], taps.clone()),
                     [] => {}
                 }

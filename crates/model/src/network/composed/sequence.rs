@@ -75,7 +75,13 @@ impl<E: BlockReal> BlockSequence<E> {
 }
 
 impl<E> Step<E> {
-    fn new(layer: Arc<dyn BlockLayer<E>>, activation: Activation, weights: Range<usize>, inputs: usize, outputs: usize) -> Self {
+    fn new(
+        layer: Arc<dyn BlockLayer<E>>,
+        activation: Activation,
+        weights: Range<usize>,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
         Self { layer, activation, weights, packed: 0..0, inputs, outputs, kept: 0..0, slopes: 0..0, output: 0..0 }
     }
 

@@ -77,7 +77,8 @@ impl Case {
     fn new(network: &Network, rows: usize, whole: Option<usize>) -> Self {
         let Form::Composed(layers) = network.form() else { panic!("composed") };
         let mut rng = stream(5, rows, Purpose::Test);
-        let mut numbers = |count: usize, size: f64| (0..count).map(|_| size * rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
+        let mut numbers =
+            |count: usize, size: f64| (0..count).map(|_| size * rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
         let mut weights = numbers(network.num_weights(), 1.0);
         for tensor in network.tensors() {
             for weight in &mut weights[tensor.block.range()] {
@@ -137,7 +138,12 @@ impl Case {
         }
         let some: Vec<usize> = (0..self.rows).rev().step_by(2).chain([0, 0]).collect();
         let (block, plain) = (self.block::<f64>(Some(&some), Arch::new()), self.plain(&some));
-        close(&Outcome { outputs: vec![], ..block }, &Outcome { outputs: vec![], ..plain }, 1e-11, &format!("{what}, some rows"));
+        close(
+            &Outcome { outputs: vec![], ..block },
+            &Outcome { outputs: vec![], ..plain },
+            1e-11,
+            &format!("{what}, some rows"),
+        );
     }
 }
 
@@ -190,7 +196,10 @@ fn each_layer_alone_equals_its_rows() {
             "max pool",
             &image,
             Box::new(move || {
-                builder().layer(Scaled { shape: vec![] }).layer(MaxPool::new(window).with_stride(stride)).layer(Activation::Tanh)
+                builder()
+                    .layer(Scaled { shape: vec![] })
+                    .layer(MaxPool::new(window).with_stride(stride))
+                    .layer(Activation::Tanh)
             }),
         );
     }

@@ -54,10 +54,14 @@ impl Layer for Conv2d {
         positive("number of output channels", &[self.channels])?;
         positive("kernel", &self.kernel)?;
         positive("stride", &self.stride)?;
-        let [rows, columns] = [0, 1].map(|side| window_places(input[1 + side], self.kernel[side], self.stride[side], self.padding[side]));
+        let [rows, columns] =
+            [0, 1].map(|side| window_places(input[1 + side], self.kernel[side], self.stride[side], self.padding[side]));
         let (Some(rows), Some(columns)) = (rows, columns) else {
-            let expected =
-                format!("[channels, at least {}, at least {}]", least(self.kernel[0], self.padding[0]), least(self.kernel[1], self.padding[1]));
+            let expected = format!(
+                "[channels, at least {}, at least {}]",
+                least(self.kernel[0], self.padding[0]),
+                least(self.kernel[1], self.padding[1])
+            );
             return Err(LayerError::shape(expected, input_shape, "use a smaller kernel, or padding"));
         };
         let geometry = Geometry {

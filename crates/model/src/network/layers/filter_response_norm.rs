@@ -84,8 +84,7 @@ impl BoundLayer for BoundFilterResponseNorm {
 
     fn parameters(&self) -> Vec<LayerParameter> {
         let channels = [self.shape[0]];
-        let threshold =
-            LayerParameter { name: "threshold".into(), shape: channels.to_vec(), role: Role::Bias, fan_in: 1 };
+        let threshold = LayerParameter { name: "threshold".into(), shape: channels.to_vec(), role: Role::Bias, fan_in: 1 };
         vec![LayerParameter::weight(&channels, 1), LayerParameter::bias(&channels, 1), threshold]
     }
 

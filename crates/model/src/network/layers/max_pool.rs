@@ -2,7 +2,7 @@
 
 use super::window::Windows;
 use super::{BackwardRow, BoundLayer, Layer, LayerError};
-use crate::network::composed::{MaxPoolBlock, FastLayer};
+use crate::network::composed::{FastLayer, MaxPoolBlock};
 
 /// The largest value in windows of images `[channels, rows, columns]`, as PyTorch's `MaxPool2d` without padding.
 ///

@@ -61,8 +61,7 @@ impl Layer for Residual {
             })
         };
         let branch = bind("branch", &self.branch)?;
-        let projection =
-            if self.projection.is_empty() { None } else { Some(bind("projection", &self.projection)?) };
+        let projection = if self.projection.is_empty() { None } else { Some(bind("projection", &self.projection)?) };
         let shortcut = projection.as_ref().map_or(input_shape, |projection| projection.output_shape());
         if branch.output_shape() != shortcut {
             return Err(LayerError::Sum {
@@ -72,7 +71,9 @@ impl Layer for Residual {
             });
         }
         if branch.reads_numbers() || projection.as_ref().is_some_and(BoundLayer::reads_numbers) {
-            return Err(LayerError::Setting("has a layer that reads whole numbers; make that the network's first layer".into()));
+            return Err(LayerError::Setting(
+                "has a layer that reads whole numbers; make that the network's first layer".into(),
+            ));
         }
         let inputs = input_shape.iter().product();
         Ok(Box::new(BoundResidual { branch, projection, inputs }))
