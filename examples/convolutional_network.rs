@@ -44,7 +44,7 @@ fn images(count: usize, seed: u64) -> Result<Dataset, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let (train, test) = (images(if quick { 60 } else { 240 }, 1)?, images(600, 2)?);
+    let (train, test) = (images(if quick { 60 } else { 150 }, 1)?, images(600, 2)?);
     let network = Network::builder([1, SIDE, SIDE])
         .layer(Conv2d::new(4, [3, 3]).with_padding([1, 1]))
         .layer(Activation::Tanh)
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Standardize::InputsTogether,
     )?;
 
-    let (warmup, draws, steps) = if quick { (15, 10, 100) } else { (150, 150, 2000) };
+    let (warmup, draws, steps) = if quick { (15, 10, 100) } else { (100, 100, 2000) };
     let bars = ProgressBars::new();
     let run = Run { chains: 4, warmup, draws, seed: 3, ..Run::default() };
     let nuts = Sampler::new(&model, Nuts::default(), run).observer(&bars).run()?;

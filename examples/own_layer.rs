@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let quick = std::env::args().any(|argument| argument == "--quick");
     // A ridge around the origin.
     let mut rng = stream(4, 0, Purpose::Simulate);
-    let inputs = DMatrix::from_fn(120, 2, |_, _| rng.random_range(-2.0..2.0));
+    let inputs = DMatrix::<f64>::from_fn(120, 2, |_, _| rng.random_range(-2.0..2.0));
     let targets = DMatrix::from_fn(120, 1, |row, _| {
         let radius = (inputs[(row, 0)].powi(2) + inputs[(row, 1)].powi(2)).sqrt();
         (-(radius - 1.0_f64).powi(2)).exp() + rng.random_range(-0.1..0.1)
