@@ -62,6 +62,8 @@ mod book {
     mod runs_on_disk {}
     #[doc = include_str!("../docs/adding-a-sampler.md")]
     mod adding_a_sampler {}
+    #[doc = include_str!("../docs/adding-a-layer.md")]
+    mod adding_a_layer {}
     #[doc = include_str!("../docs/adding-a-likelihood.md")]
     mod adding_a_likelihood {}
     #[doc = include_str!("../docs/adding-a-prior.md")]

@@ -86,3 +86,21 @@ fn own_prior_checks_its_gradient_and_shows_its_humps() {
         assert!(said.contains(word), "'{word}' is missing in:\n{said}");
     }
 }
+
+#[test]
+fn convolutional_network_prints_its_calibration() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("convolutional_network", folder.path());
+    for word in ["1×8×8 | conv2d | tanh | average pool", "share right", "posterior (NUTS)", "single network", "accuracy"] {
+        assert!(said.contains(word), "'{word}' is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn own_layer_is_checked_and_sampled() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("own_layer", folder.path());
+    for word in ["2 | radial basis | dense | 1", "noise_scale", "layer 0"] {
+        assert!(said.contains(word), "'{word}' is missing in:\n{said}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Open the compute core to the benchmarks.
 
 use crate::likelihood_block::BlockLikelihood;
-use crate::network::{Activation, FusedData, FusedGradient, Network};
+use crate::network::composed::{ComposedData, ComposedGradient};
+use crate::network::{Activation, DenseNetwork as Network, Form, FusedData, FusedGradient};
 use crate::simd::{Lanes, Real, exp};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
@@ -67,6 +68,60 @@ impl MeasuredGradient {
         match &mut self.evaluator {
             Evaluator::Double(evaluator) => evaluator.log_likelihood_and_gradient(position, &[], gradient, &mut []),
             Evaluator::Single(evaluator) => evaluator.log_likelihood_and_gradient(position, &[], gradient, &mut []),
+        }
+    }
+}
+
+/// The gradient of a categorical log likelihood of a composed network, as chains evaluate it.
+#[derive(Debug)]
+pub struct MeasuredNetwork {
+    evaluator: ComposedEvaluator,
+    gradient: Vec<f64>,
+}
+
+#[derive(Debug)]
+enum ComposedEvaluator {
+    Double(ComposedGradient<f64>),
+    Single(ComposedGradient<f32>),
+}
+
+impl MeasuredNetwork {
+    /// `network`, from a builder, over `rows` rows of smooth made-up data.
+    ///
+    /// # Panics
+    /// When the network is a dense one.
+    #[must_use]
+    pub fn new(network: &crate::Network, rows: usize, precision: Precision) -> Self {
+        let Form::Composed(layers) = network.form() else { panic!("the network comes from a builder") };
+        let (num_inputs, num_outputs) = (network.num_inputs(), network.num_outputs());
+        let inputs: Vec<f64> = (0..rows * num_inputs).map(|i| (i as f64 * 0.7).sin()).collect();
+        let targets: Vec<f64> = (0..rows).map(|i| (i * 7 % num_outputs) as f64).collect();
+        let likelihood = BlockLikelihood::Categorical;
+        let evaluator = match precision {
+            Precision::Double => {
+                let data = Arc::new(ComposedData::new(&inputs, num_inputs, &targets, 1));
+                ComposedEvaluator::Double(ComposedGradient::new(layers, data, likelihood))
+            }
+            Precision::Single => {
+                let data = Arc::new(ComposedData::new(&inputs, num_inputs, &targets, 1));
+                ComposedEvaluator::Single(ComposedGradient::new(layers, data, likelihood))
+            }
+        };
+        Self { evaluator, gradient: vec![0.0; network.num_weights()] }
+    }
+
+    /// Number of weights.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.gradient.len()
+    }
+
+    /// Evaluates once and returns the log likelihood.
+    pub fn evaluate(&mut self, position: &[f64]) -> f64 {
+        let gradient = &mut self.gradient;
+        match &mut self.evaluator {
+            ComposedEvaluator::Double(composed) => composed.log_likelihood_and_gradient(None, position, &[], gradient, &mut []),
+            ComposedEvaluator::Single(composed) => composed.log_likelihood_and_gradient(None, position, &[], gradient, &mut []),
         }
     }
 }

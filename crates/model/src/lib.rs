@@ -39,7 +39,7 @@ pub use likelihood::{
     NoiseScales, Ordinal, Poisson, Positive, Product, StudentT,
 };
 pub use log_density::{Density, EvaluationError, LogDensity, density};
-pub use network::{Activation, DenseLayer, Network, NetworkError, Tensor};
+pub use network::{Activation, DenseLayer, Network, NetworkBuilder, NetworkError, Tensor, layers};
 pub use posterior::{LabelError, Labelled, Posterior};
 pub use precision::Precision;
 pub use predict::{PredictOptions, predict};

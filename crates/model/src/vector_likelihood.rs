@@ -181,7 +181,8 @@ mod tests {
     use crate::likelihood_block::BlockLikelihood;
     use crate::network::{FusedData, FusedGradient};
     use crate::simd::elementary_tests::instruction_sets;
-    use crate::{Activation, Likelihood, Network, Poisson};
+    use crate::network::DenseNetwork;
+    use crate::{Activation, Likelihood, Poisson};
     use pulp::Arch;
 
     /// Value and gradient of a network by the vector path and row by row.
@@ -195,7 +196,7 @@ mod tests {
         let outputs = likelihood.num_outputs();
         let width = inputs.len() * likelihood.num_targets() / targets.len();
         let hidden: &[usize] = if weights.len() == (width + 1) * outputs { &[] } else { &[6] };
-        let network = Arc::new(Network::dense(width, hidden, Activation::Tanh, outputs).unwrap());
+        let network = Arc::new(DenseNetwork::dense(width, hidden, Activation::Tanh, outputs).unwrap());
         let parameters: Vec<f64> = (0..likelihood.num_parameters()).map(|i| 0.3 - 0.5 * i as f64).collect();
         let fast = likelihood.fast_path().unwrap().0;
         assert!(matches!(fast, BlockLikelihood::Vector(_)));

@@ -268,7 +268,7 @@ fn layer_factors_have_the_exact_bias_blocks() {
         let curvature = model.capabilities().curvature.unwrap();
         let whole = curvature.gauss_newton(&position).unwrap();
         for factors in curvature.layer_factors(&position).unwrap() {
-            let layer = &model.network().layers()[factors.layer];
+            let layer = &model.network().dense_layers().unwrap()[factors.layer];
             let block = whole.view((layer.biases().start, layer.biases().start), (layer.outputs, layer.outputs)).into_owned();
             assert!((block - &factors.output).amax() < 1e-9 * (1.0 + factors.output.amax()));
             let ones = &factors.input[(layer.inputs, layer.inputs)];

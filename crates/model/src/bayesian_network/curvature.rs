@@ -1,7 +1,7 @@
 //! Compute the Gauss–Newton matrix of a network's log likelihood, whole and as Kronecker factors of layers.
 
 use super::BayesianNetwork;
-use crate::network::PlainNetwork;
+use crate::network::{Form, PlainNetwork, ReferenceNetwork};
 use crate::{Curvature, EvaluationError, LayerFactors};
 use nalgebra::{DMatrix, DVector, DVectorView};
 
@@ -28,7 +28,7 @@ impl Curvature for BayesianNetwork {
         let mut jacobians = DMatrix::zeros(weights.len(), rows_per_block * outputs);
         let mut curved = jacobians.clone();
         let mut matrix = DMatrix::zeros(weights.len(), weights.len());
-        let mut rows = RowJacobians::new(self);
+        let mut rows = RowJacobians::new(self, ReferenceNetwork::new(&self.network));
         let mut parameter_curvature = DMatrix::zeros(parameters.len(), parameters.len());
         let mut mixed = DMatrix::zeros(weights.len(), parameters.len());
         for first in (0..self.rows.count).step_by(rows_per_block) {
@@ -77,6 +77,11 @@ impl Curvature for BayesianNetwork {
 
     fn layer_factors(&self, position: &[f64]) -> Result<Vec<LayerFactors>, EvaluationError> {
         self.check_dim("position", position.len())?;
+        let Form::Dense(dense) = self.network.form() else {
+            let shape = self.network.shape();
+            let message = format!("factors of layers exist for networks of dense layers alone, and this one is {shape}");
+            return Err(EvaluationError::new(message));
+        };
         let weights = &position[..self.network.num_weights()];
         let outputs = self.network.num_outputs();
         let empty = |(layer, dense): (usize, &crate::DenseLayer)| LayerFactors {
@@ -84,8 +89,8 @@ impl Curvature for BayesianNetwork {
             input: DMatrix::zeros(dense.inputs + 1, dense.inputs + 1),
             output: DMatrix::zeros(dense.outputs, dense.outputs),
         };
-        let mut factors: Vec<LayerFactors> = self.network.layers().iter().enumerate().map(empty).collect();
-        let mut rows = RowJacobians::new(self);
+        let mut factors: Vec<LayerFactors> = dense.layers().iter().enumerate().map(empty).collect();
+        let mut rows = RowJacobians::new(self, PlainNetwork::new(dense));
         let mut inputs: Vec<DVector<f64>> =
             factors.iter().map(|layer| DVector::from_element(layer.input.nrows(), 1.0)).collect();
         let mut jacobians: Vec<DMatrix<f64>> =
@@ -116,10 +121,34 @@ impl Curvature for BayesianNetwork {
     }
 }
 
+/// A network's two passes over one row.
+trait RowPasses {
+    fn forward(&mut self, weights: &[f64], inputs: &[f64]) -> &[f64];
+    fn backward(&mut self, weights: &[f64], d_outputs: &[f64], gradient: &mut [f64]);
+}
+
+impl RowPasses for PlainNetwork {
+    fn forward(&mut self, weights: &[f64], inputs: &[f64]) -> &[f64] {
+        self.forward(weights, inputs)
+    }
+    fn backward(&mut self, weights: &[f64], d_outputs: &[f64], gradient: &mut [f64]) {
+        self.backward(weights, d_outputs, gradient);
+    }
+}
+
+impl RowPasses for ReferenceNetwork {
+    fn forward(&mut self, weights: &[f64], inputs: &[f64]) -> &[f64] {
+        self.forward(weights, inputs)
+    }
+    fn backward(&mut self, weights: &[f64], d_outputs: &[f64], gradient: &mut [f64]) {
+        self.backward(weights, d_outputs, gradient);
+    }
+}
+
 /// Jacobians of the outputs at one data row after the other.
-struct RowJacobians<'a> {
+struct RowJacobians<'a, N> {
     model: &'a BayesianNetwork,
-    network: PlainNetwork,
+    network: N,
     unit: Vec<f64>,
     gradient: Vec<f64>,
     /// The likelihood's curvature in the outputs (outputs × outputs).
@@ -130,12 +159,12 @@ struct RowJacobians<'a> {
     mixed_curvature: Vec<f64>,
 }
 
-impl<'a> RowJacobians<'a> {
-    fn new(model: &'a BayesianNetwork) -> Self {
+impl<'a, N: RowPasses> RowJacobians<'a, N> {
+    fn new(model: &'a BayesianNetwork, network: N) -> Self {
         let (outputs, parameters) = (model.network.num_outputs(), model.parameters.len());
         Self {
             model,
-            network: PlainNetwork::new(&model.network),
+            network,
             unit: vec![0.0; outputs],
             gradient: vec![0.0; model.network.num_weights()],
             output_curvature: vec![0.0; outputs * outputs],

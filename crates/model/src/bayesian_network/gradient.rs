@@ -3,7 +3,9 @@
 use super::BayesianNetwork;
 use super::plain_evaluator::PlainEvaluator;
 use crate::likelihood_block::BlockLikelihood;
-use crate::network::{FusedData, FusedGradient, Network};
+use crate::network::composed::{ComposedData, ComposedGradient};
+use crate::network::layers::Sequence;
+use crate::network::{DenseNetwork, Form, FusedData, FusedGradient};
 use crate::{Activation, EvaluationError, LogDensity, Precision};
 use std::sync::Arc;
 
@@ -11,34 +13,59 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) enum PackedData {
     Double {
-        network: Arc<Network>,
+        network: Arc<DenseNetwork>,
         data: Arc<FusedData<f64>>,
         likelihood: BlockLikelihood,
     },
     Single {
-        network: Arc<Network>,
+        network: Arc<DenseNetwork>,
         data: Arc<FusedData<f32>>,
         likelihood: BlockLikelihood,
     },
-    /// The plain rows: for networks whose last layer is not linear, which have no fast path.
+    ComposedDouble {
+        network: Arc<Sequence>,
+        data: Arc<ComposedData<f64>>,
+        likelihood: BlockLikelihood,
+    },
+    ComposedSingle {
+        network: Arc<Sequence>,
+        data: Arc<ComposedData<f32>>,
+        likelihood: BlockLikelihood,
+    },
+    /// The plain rows: for dense networks whose last layer is not linear, which have no fast path.
     Plain,
 }
 
 impl PackedData {
     pub(crate) fn new(model: &BayesianNetwork, precision: Precision) -> Self {
-        let layers = model.network.layers();
-        if layers.last().is_none_or(|layer| layer.activation != Activation::Identity) {
-            return Self::Plain;
-        }
-        let network = Arc::new(model.network.clone());
         let likelihood = match model.likelihood.fast_path() {
             Some(fast) => fast.0,
             None => BlockLikelihood::RowWise(Arc::clone(&model.likelihood)),
         };
         let rows = &model.rows;
         let own_targets = likelihood.packed_targets(&rows.targets);
-        let num_targets = likelihood.num_targets(network.num_outputs());
+        let num_targets = likelihood.num_targets(model.network.num_outputs());
         let (inputs, targets) = ((&rows.inputs, rows.num_inputs), (own_targets.as_ref().unwrap_or(&rows.targets), num_targets));
+        let dense = match model.network.form() {
+            Form::Dense(dense) => dense,
+            Form::Composed(network) => {
+                let network = Arc::clone(network);
+                return match precision {
+                    Precision::Double => {
+                        let data = Arc::new(ComposedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                        Self::ComposedDouble { network, data, likelihood }
+                    }
+                    Precision::Single => {
+                        let data = Arc::new(ComposedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                        Self::ComposedSingle { network, data, likelihood }
+                    }
+                };
+            }
+        };
+        if dense.layers().last().is_none_or(|layer| layer.activation != Activation::Identity) {
+            return Self::Plain;
+        }
+        let network = Arc::new(dense.clone());
         match precision {
             Precision::Double => {
                 let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));
@@ -56,6 +83,8 @@ impl PackedData {
 pub(crate) enum RowGradient<'a> {
     Double(FusedGradient<f64>),
     Single(FusedGradient<f32>),
+    ComposedDouble(ComposedGradient<f64>),
+    ComposedSingle(ComposedGradient<f32>),
     Plain(PlainEvaluator<'a>),
 }
 
@@ -67,6 +96,12 @@ impl<'a> RowGradient<'a> {
             }
             PackedData::Single { network, data, likelihood } => {
                 Self::Single(FusedGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone()))
+            }
+            PackedData::ComposedDouble { network, data, likelihood } => {
+                Self::ComposedDouble(ComposedGradient::new(network, Arc::clone(data), likelihood.clone()))
+            }
+            PackedData::ComposedSingle { network, data, likelihood } => {
+                Self::ComposedSingle(ComposedGradient::new(network, Arc::clone(data), likelihood.clone()))
             }
             PackedData::Plain => Self::Plain(PlainEvaluator::new(model)),
         }
@@ -91,6 +126,12 @@ impl<'a> RowGradient<'a> {
             }
             (Self::Single(fused), Some(rows)) => {
                 fused.log_likelihood_and_gradient_of_rows(rows, weights, parameters, d_weights, d_parameters)
+            }
+            (Self::ComposedDouble(composed), rows) => {
+                composed.log_likelihood_and_gradient(rows, weights, parameters, d_weights, d_parameters)
+            }
+            (Self::ComposedSingle(composed), rows) => {
+                composed.log_likelihood_and_gradient(rows, weights, parameters, d_weights, d_parameters)
             }
             (Self::Plain(plain), rows) => plain.evaluate(position, rows, gradient),
         }

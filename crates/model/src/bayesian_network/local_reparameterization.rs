@@ -1,18 +1,20 @@
 //! Estimate the evidence lower bound of an independent normal approximation by sampling pre-activations.
 
 use super::BayesianNetwork;
-use crate::network::{LocalNetwork, OutputPanel};
+use crate::network::{Form, LocalNetwork, OutputPanel};
 use crate::{ChainRng, EvaluationError, LocalEvaluator, LocalReparameterization};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Offered only where the prior is independent normal, so that KL(q‖prior) has a closed form.
+/// Offered only where the prior is independent normal, so that KL(q‖prior) has a closed form, and all layers are dense, so that
+/// pre-activations are independent given the inputs.
 impl LocalReparameterization for BayesianNetwork {
     fn local_evaluator(&self) -> Box<dyn LocalEvaluator + Send + '_> {
+        let Form::Dense(dense) = self.network.form() else { return Box::new(NotDense { shape: self.network.shape() }) };
         let (outputs, parameters) = (self.network.num_outputs(), self.parameters.len());
         let weights = self.network.num_weights();
         Box::new(Local {
             model: self,
-            network: LocalNetwork::new(&self.network, &self.rows.inputs),
+            network: LocalNetwork::new(dense, &self.rows.inputs),
             variances: vec![0.0; weights],
             variance_gradient: vec![0.0; weights],
             parameters: vec![0.0; parameters],
@@ -20,6 +22,25 @@ impl LocalReparameterization for BayesianNetwork {
             parameter_gradient: vec![0.0; parameters],
             row: Row { outputs: vec![0.0; outputs], d_outputs: vec![0.0; outputs] },
         })
+    }
+}
+
+/// Stands for a network with other layers than dense ones.
+struct NotDense {
+    shape: String,
+}
+
+impl LocalEvaluator for NotDense {
+    fn evidence_lower_bound(
+        &mut self,
+        _mean: &[f64],
+        _sd: &[f64],
+        _rng: &mut ChainRng,
+        _mean_gradient: &mut [f64],
+        _sd_gradient: &mut [f64],
+    ) -> Result<f64, EvaluationError> {
+        let shape = &self.shape;
+        Err(EvaluationError::new(format!("local reparameterisation needs dense layers alone, and this network is {shape}")))
     }
 }
 

@@ -93,6 +93,14 @@ impl Rows {
         &self.inputs[row * self.num_inputs..][..self.num_inputs]
     }
 
+    /// Checks that all rows can be inputs of `network`.
+    pub(crate) fn check_inputs(&self, network: &Network) -> Result<(), DataError> {
+        for row in 0..self.count {
+            network.check_input(self.inputs(row)).map_err(|problem| DataError::Input { row, problem })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn targets(&self, row: usize) -> &[f64] {
         &self.targets[row * self.num_targets..][..self.num_targets]
     }
@@ -129,6 +137,14 @@ pub enum ModelError {
         /// Outputs of the network.
         found: usize,
     },
+    /// The first layer reads whole numbers, which standardising would change.
+    #[error(
+        "the first layer ({layer}) reads whole numbers; build the posterior with Standardize::Targets or Standardize::Nothing"
+    )]
+    StandardizedNumbers {
+        /// Kind of the layer.
+        layer: String,
+    },
     /// Draws have another number of coordinates than the model.
     #[error("the draws have {draws} coordinates and the model {model}; predict with the model that was sampled")]
     DrawDimension {
@@ -153,6 +169,11 @@ pub enum Standardize {
     ByTrainingRows,
     /// Nothing; the data are on a scale of order 1 already.
     Nothing,
+    /// Inputs by one mean and one standard deviation for all of them together, as images need, whose border may be constant; the
+    /// targets of a regression as in [`ByTrainingRows`](Self::ByTrainingRows).
+    InputsTogether,
+    /// The targets of a regression alone; inputs are numbers of categories, or on a scale of order 1 already.
+    Targets,
 }
 
 impl BayesianNetwork {
@@ -185,11 +206,19 @@ impl BayesianNetwork {
         check_shapes(&network, likelihood.as_ref(), data)?;
         check_targets(likelihood.as_ref(), data)?;
         let prior = prior.bind(&network)?;
+        if let Some(layer) = network.reads_numbers()
+            && matches!(standardize, Standardize::ByTrainingRows | Standardize::InputsTogether)
+        {
+            return Err(ModelError::StandardizedNumbers { layer: layer.to_owned() });
+        }
         let standardization = match standardize {
             Standardize::ByTrainingRows => Standardization::fit_where(data, |target| likelihood.standardizes_target(target))?,
             Standardize::Nothing => Standardization::identity(data.num_inputs(), data.num_targets()),
+            Standardize::InputsTogether => Standardization::fit_inputs_together(data, |target| likelihood.standardizes_target(target))?,
+            Standardize::Targets => Standardization::fit_targets(data, |target| likelihood.standardizes_target(target))?,
         };
         let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));
+        rows.check_inputs(&network)?;
         let mut blocks: Vec<Block> = network.tensors().into_iter().map(|tensor| tensor.block).collect();
         let num_tensors = blocks.len();
         let mut parameters = Vec::new();
@@ -421,8 +450,12 @@ impl Posterior for BayesianNetwork {
             outputs: Some(self),
             // Curvature is in the weights, which must then be the coordinates.
             curvature: if self.draw_layout == self.layout && self.prior.parameters().is_empty() { Some(self) } else { None },
-            // Closed forms hold for independent normal priors alone.
-            local_reparameterization: if self.prior.is_normal() { Some(self) } else { None },
+            // Closed forms hold for independent normal priors and dense layers alone.
+            local_reparameterization: if self.prior.is_normal() && self.network.dense_layers().is_some() {
+                Some(self)
+            } else {
+                None
+            },
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Evaluate a network's log posterior row by row: the reference for the fast path.
 
 use super::BayesianNetwork;
-use crate::network::PlainNetwork;
+use crate::network::ReferenceNetwork;
 
 pub(crate) struct PlainEvaluator<'a> {
     model: &'a BayesianNetwork,
-    network: PlainNetwork,
+    network: ReferenceNetwork,
     d_outputs: Vec<f64>,
 }
 
 impl<'a> PlainEvaluator<'a> {
     pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
-        Self { model, network: PlainNetwork::new(&model.network), d_outputs: vec![0.0; model.network.num_outputs()] }
+        Self { model, network: ReferenceNetwork::new(&model.network), d_outputs: vec![0.0; model.network.num_outputs()] }
     }
 
     /// Adds the gradient of the log likelihood of one row, and returns that log likelihood.

@@ -28,7 +28,9 @@ pub enum DataError {
         value: f64,
     },
     /// An input has the same value in all training rows.
-    #[error("column '{column}' is {value} in all {rows} training rows, so it cannot be standardised; drop the column")]
+    #[error(
+        "column '{column}' is {value} in all {rows} training rows, so it cannot be standardised; drop the column, or standardise all inputs together if they are pixels"
+    )]
     ConstantColumn {
         /// Column by name.
         column: String,
@@ -36,6 +38,22 @@ pub enum DataError {
         value: f64,
         /// Number of training rows.
         rows: usize,
+    },
+    /// All inputs of all training rows are equal.
+    #[error("all inputs are {value} in all {rows} training rows, so they cannot be standardised and tell nothing")]
+    ConstantInputs {
+        /// Their value.
+        value: f64,
+        /// Number of training rows.
+        rows: usize,
+    },
+    /// A row cannot be the network's input.
+    #[error("row {row} of the inputs: {problem}")]
+    Input {
+        /// Row, counted from 0 without a header.
+        row: usize,
+        /// What is wrong.
+        problem: String,
     },
     /// A target does not suit the likelihood.
     #[error("row {row}, target '{column}': {problem}")]

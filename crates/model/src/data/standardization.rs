@@ -33,13 +33,34 @@ impl Standardization {
     /// # Errors
     /// When a column that is to be standardised is constant.
     pub fn fit_where(train: &Dataset, standardized: impl Fn(usize) -> bool) -> Result<Self, DataError> {
+        let columns = train.inputs().column_iter().zip(train.input_names());
+        let inputs = columns.map(|(column, name)| column_scale(column, name)).collect::<Result<_, _>>()?;
+        Ok(Self { inputs, ..Self::fit_targets(train, standardized)? })
+    }
+
+    /// As [`fit_where`](Self::fit_where), with one mean and one standard deviation for all inputs together, as images need: pixels keep
+    /// their relation to each other, and may be constant.
+    ///
+    /// # Errors
+    /// When all inputs of all rows are equal, or a target that is to be standardised is constant.
+    pub fn fit_inputs_together(train: &Dataset, standardized: impl Fn(usize) -> bool) -> Result<Self, DataError> {
+        let all = train.inputs().clone().reshape_generic(nalgebra::Dyn(train.inputs().len()), nalgebra::Dyn(1));
+        let (rows, value) = (train.num_rows(), train.inputs()[0]);
+        let scale = column_scale(all.column(0), "inputs").map_err(|_| DataError::ConstantInputs { value, rows })?;
+        Ok(Self { inputs: vec![scale; train.num_inputs()], ..Self::fit_targets(train, standardized)? })
+    }
+
+    /// As [`fit_where`](Self::fit_where), with inputs left as they are.
+    ///
+    /// # Errors
+    /// When a target that is to be standardised is constant.
+    pub fn fit_targets(train: &Dataset, standardized: impl Fn(usize) -> bool) -> Result<Self, DataError> {
         let names = train.target_names().iter().enumerate();
         let target = |((index, name), column): ((usize, &String), nalgebra::DVectorView<'_, f64>)| {
             if standardized(index) { column_scale(column, name) } else { Ok((0.0, 1.0)) }
         };
-        let inputs = train.inputs().column_iter().zip(train.input_names());
         Ok(Self {
-            inputs: inputs.map(|(column, name)| column_scale(column, name)).collect::<Result<_, _>>()?,
+            inputs: Self::identity(train.num_inputs(), train.num_targets()).inputs,
             targets: names.zip(train.targets().column_iter()).map(target).collect::<Result<_, _>>()?,
         })
     }

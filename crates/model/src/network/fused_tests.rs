@@ -1,6 +1,6 @@
 //! Check the fused gradient against a plain row-by-row one, finite differences, and itself on other instruction sets and splits of rows.
 
-use super::{Activation, FusedData, FusedGradient, Network, PackedRows};
+use super::{Activation, DenseNetwork as Network, FusedData, FusedGradient, PackedRows};
 use crate::likelihood_block::BlockLikelihood;
 use crate::simd::Real;
 use crate::simd::elementary_tests::instruction_sets;

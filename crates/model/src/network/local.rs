@@ -5,7 +5,7 @@
 
 use super::block::{PackedRows, padded_rows, panel_rows};
 use super::dense::{Dense, Panels, Quadratic, add_weight_gradient, back_propagate, forward};
-use super::{DenseLayer, Network};
+use super::{DenseLayer, DenseNetwork as Network};
 use crate::ChainRng;
 use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};

@@ -3,18 +3,28 @@
 mod activate;
 mod activation;
 mod block;
+mod builder;
+pub(crate) mod composed;
 mod dense;
+mod dense_network;
 mod fused;
 #[cfg(test)]
 mod fused_tests;
+pub mod layers;
 mod local;
 mod plain;
+mod reference;
 mod spec;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
 pub(crate) use block::PackedRows;
+pub use builder::NetworkBuilder;
+pub use dense_network::DenseLayer;
+pub(crate) use dense_network::DenseNetwork;
 pub(crate) use fused::{FusedData, FusedGradient};
 pub(crate) use local::{LocalNetwork, OutputPanel};
 pub(crate) use plain::PlainNetwork;
-pub use spec::{DenseLayer, Network, NetworkError, Tensor};
+pub(crate) use reference::ReferenceNetwork;
+pub(crate) use spec::Form;
+pub use spec::{Network, NetworkError, Tensor};

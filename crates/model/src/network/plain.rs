@@ -1,6 +1,6 @@
 //! Evaluate a dense network row by row, without tricks: the reference for the fast path, and the path for single rows.
 
-use super::Network;
+use super::DenseNetwork as Network;
 
 /// Scratch for one row: the pre-activations and activations of every layer, and the deltas of the backward pass.
 #[derive(Debug, Clone)]

@@ -1,0 +1,244 @@
+//! Measure the gradients of convolutional networks against what the core's arithmetic, and a matrix product of the same work, allow.
+//!
+//! `cargo bench --bench convolution` prints a table, with `-- --json` one object a line. All cases take turns in each round, and medians
+//! over rounds are shown. The work is that of the convolutions and dense layers, forward and back, the first layer needing no
+//! derivative in its inputs. Share of the peak: that work at the core's own peak (independent multiply-adds, measured here) over the
+//! measured time, everything else in the network included. Share of GEMM: the time that the crate `gemm` takes for products of the
+//! same sizes on matrices that are laid out already, over the measured time.
+
+#![allow(clippy::print_stdout)]
+
+use ergodic::model::bench_support::{MeasuredNetwork, Precision, multiply_adds};
+use ergodic::model::layers::{AveragePool, Conv2d, Dense, FilterResponseNorm, Flatten, Residual};
+use ergodic::model::{Activation, Network};
+use std::hint::black_box;
+use std::time::Instant;
+
+const ROUNDS: usize = 7;
+const SECONDS_PER_TURN: f64 = 0.02;
+
+/// One product of a layer: output channels, inputs that each sums over, places, and whether derivatives pass on.
+type Product = (usize, usize, usize, bool);
+
+struct Case {
+    name: &'static str,
+    network: Network,
+    products: Vec<Product>,
+    rows: usize,
+}
+
+fn lenet() -> (Network, Vec<Product>) {
+    let network = Network::builder([1, 28, 28])
+        .layer(Conv2d::new(6, [5, 5]).with_padding([2, 2]))
+        .layer(Activation::Tanh)
+        .layer(AveragePool::new([2, 2]))
+        .layer(Conv2d::new(16, [5, 5]))
+        .layer(Activation::Tanh)
+        .layer(AveragePool::new([2, 2]))
+        .layer(Flatten)
+        .layer(Dense::new(120))
+        .layer(Activation::Tanh)
+        .layer(Dense::new(84))
+        .layer(Activation::Tanh)
+        .layer(Dense::new(10));
+    let products = vec![(6, 25, 784, false), (16, 150, 100, true), (120, 400, 1, true), (84, 120, 1, true), (10, 84, 1, true)];
+    (network.build().expect("shapes agree"), products)
+}
+
+fn residual() -> (Network, Vec<Product>) {
+    let convolution = || Conv2d::new(16, [3, 3]).with_padding([1, 1]);
+    let block = || {
+        let norm = FilterResponseNorm::new;
+        Residual::new().layer(convolution()).layer(norm()).layer(convolution()).layer(norm())
+    };
+    let network = Network::builder([1, 28, 28])
+        .layer(convolution())
+        .layer(FilterResponseNorm::new())
+        .layer(block())
+        .layer(block())
+        .layer(AveragePool::new([7, 7]))
+        .layer(Flatten)
+        .layer(Dense::new(10));
+    let mut products = vec![(16, 9, 784, false)];
+    products.extend([(16, 144, 784, true); 4]);
+    products.push((10, 256, 1, true));
+    (network.build().expect("shapes agree"), products)
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rows in [100, 1000] {
+        let (network, products) = lenet();
+        cases.push(Case { name: "LeNet-5", network, products, rows });
+    }
+    let (network, products) = residual();
+    cases.push(Case { name: "residual, 16 channels", network, products, rows: 100 });
+    cases
+}
+
+/// Operations of a gradient over one row.
+fn operations(products: &[Product]) -> f64 {
+    products.iter().map(|&(m, k, n, passes_on)| (2 * m * k * n * if passes_on { 3 } else { 2 }) as f64).sum()
+}
+
+/// Something to time: a call, and the seconds it took in each round.
+struct Contender {
+    call: Box<dyn FnMut()>,
+    calls_per_turn: usize,
+    seconds: Vec<f64>,
+}
+
+impl Contender {
+    fn new(mut call: impl FnMut() + 'static) -> Self {
+        call();
+        let start = Instant::now();
+        let mut calls = 0;
+        while calls < 1 || start.elapsed().as_secs_f64() < SECONDS_PER_TURN {
+            call();
+            calls += 1;
+        }
+        Self { call: Box::new(call), calls_per_turn: calls, seconds: Vec::new() }
+    }
+
+    fn turn(&mut self) {
+        let start = Instant::now();
+        for _ in 0..self.calls_per_turn {
+            (self.call)();
+        }
+        self.seconds.push(start.elapsed().as_secs_f64() / self.calls_per_turn as f64);
+    }
+
+    fn median(&self) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+
+    fn best(&self) -> f64 {
+        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// A product of column-major matrices, (m × k)·(k × n).
+#[allow(unsafe_code, reason = "the crate has no safe entry")]
+fn multiply<T: Copy + Default + 'static>(m: usize, k: usize, n: usize, left: &[T], right: &[T], to: &mut [T], one: T) {
+    assert!(left.len() >= m * k && right.len() >= k * n && to.len() >= m * n);
+    // SAFETY: columns follow each other without gaps in all three matrices, so every index is below the lengths checked above; `to` is
+    // borrowed mutably, so it overlaps neither of the others; T is f64 or f32.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            to.as_mut_ptr(),
+            m as isize,
+            1,
+            false,
+            left.as_ptr(),
+            m as isize,
+            1,
+            right.as_ptr(),
+            k as isize,
+            1,
+            T::default(),
+            one,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// The products of a network's gradient over all rows, a layer at a time.
+fn products<T: Copy + Default + 'static>(products: Vec<Product>, rows: usize, one: T) -> Contender {
+    let room = |size: fn(usize, usize, usize) -> usize| {
+        let most = products.iter().map(|&(m, k, n, _)| size(m, k, n * rows)).max().unwrap_or(0);
+        vec![one; most]
+    };
+    let (weights, taps, outputs) = (room(|m, k, _| m * k), room(|_, k, n| k * n), room(|m, _, n| m * n));
+    let (mut d_weights, mut d_taps, mut forward) = (weights.clone(), taps.clone(), outputs.clone());
+    Contender::new(move || {
+        for &(m, k, places, passes_on) in &products {
+            let n = places * rows;
+            multiply(m, k, n, &weights, &taps, &mut forward, one);
+            multiply(m, n, k, &outputs, &taps, &mut d_weights, one);
+            if passes_on {
+                multiply(k, m, n, &weights, &outputs, &mut d_taps, one);
+            }
+        }
+        black_box((&mut forward, &mut d_weights, &mut d_taps));
+    })
+}
+
+/// Rows over which the matrix products are timed: a batch whose unrolled images stay near the caches.
+const PRODUCT_ROWS: usize = 8;
+
+struct Field {
+    name: &'static str,
+    operations: f64,
+    peak: Contender,
+    gradients: Vec<Contender>,
+    products: Vec<Contender>,
+}
+
+fn field(name: &'static str, precision: Precision) -> Field {
+    let gradient = |case: &Case| {
+        let mut gradient = MeasuredNetwork::new(&case.network, case.rows, precision);
+        let position: Vec<f64> = (0..gradient.dim()).map(|i| (i as f64 * 1.3).sin() * 0.1).collect();
+        Contender::new(move || {
+            black_box(gradient.evaluate(black_box(&position)));
+        })
+    };
+    let product = |case: &Case| match precision {
+        Precision::Double => products(case.products.clone(), PRODUCT_ROWS, 1.0_f64),
+        Precision::Single => products(case.products.clone(), PRODUCT_ROWS, 1.0_f32),
+    };
+    Field {
+        name,
+        operations: multiply_adds(precision).1,
+        peak: Contender::new(move || {
+            black_box(multiply_adds(precision));
+        }),
+        gradients: cases().iter().map(gradient).collect(),
+        products: cases().iter().map(product).collect(),
+    }
+}
+
+fn main() {
+    let json = std::env::args().any(|argument| argument == "--json");
+    let mut fields = [field("f64", Precision::Double), field("f32", Precision::Single)];
+    for _ in 0..ROUNDS {
+        for field in &mut fields {
+            field.peak.turn();
+            field.gradients.iter_mut().for_each(Contender::turn);
+            field.products.iter_mut().for_each(Contender::turn);
+        }
+    }
+    for field in &fields {
+        let peak = field.operations / field.peak.best();
+        if !json {
+            println!("\n{}: peak {:.1} GFLOP/s", field.name, peak * 1e-9);
+            println!("network                 rows   us/row   GFLOP/s   of peak   GEMM us/row   of GEMM");
+        }
+        for (case, (gradient, product)) in cases().iter().zip(field.gradients.iter().zip(&field.products)) {
+            let work = operations(&case.products);
+            let row = gradient.median() / case.rows as f64;
+            let gemm = product.median() / PRODUCT_ROWS as f64;
+            let (us, gflops, of_peak) = (row * 1e6, work / row * 1e-9, work / row / peak);
+            let (gemm_us, of_gemm) = (gemm * 1e6, gemm / row);
+            let Case { name, rows, .. } = case;
+            if json {
+                println!(
+                    "{{\"precision\":\"{}\",\"network\":\"{name}\",\"rows\":{rows},\"microseconds_per_row\":{us:.3},\"gflops\":{gflops:.2},\
+                     \"share_of_peak\":{of_peak:.3},\"gemm_microseconds_per_row\":{gemm_us:.3},\"share_of_gemm\":{of_gemm:.3},\
+                     \"peak_gflops\":{:.2}}}",
+                    field.name,
+                    peak * 1e-9
+                );
+            } else {
+                println!("{name:22} {rows:5} {us:8.1} {gflops:9.1} {of_peak:9.2} {gemm_us:13.1} {of_gemm:9.2}");
+            }
+        }
+    }
+}
