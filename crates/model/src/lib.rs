@@ -8,6 +8,7 @@ pub mod bench_support;
 mod capabilities;
 mod data;
 mod gradient_check;
+mod integrated_output;
 mod likelihood;
 mod likelihood_block;
 mod log_density;
@@ -27,7 +28,8 @@ pub use capabilities::{
 };
 pub use data::{DataError, Dataset, Standardization};
 pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
-pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise};
+pub use integrated_output::{IntegratedOutput, IntegrationError};
+pub use likelihood::{Bernoulli, Categorical, FastPath, Gaussian, Likelihood, LikelihoodParameter, Noise, NormalNoise};
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkError, Tensor};
 pub use posterior::{LabelError, Labelled, Posterior};
