@@ -186,8 +186,8 @@ fn invert_block(entry: impl Fn(usize, usize) -> f64) -> Option<([[f64; BLOCK]; B
     let mut log_determinant = 0.0;
     for j in 0..BLOCK {
         let mut square = entry(j, j);
-        for k in 0..j {
-            square -= factor[j][k] * factor[j][k];
+        for value in &factor[j][..j] {
+            square -= value * value;
         }
         // Not so for NaN either.
         if !(square > 0.0 && square < f64::INFINITY) {
@@ -203,8 +203,8 @@ fn invert_block(entry: impl Fn(usize, usize) -> f64) -> Option<([[f64; BLOCK]; B
         factor[j][j] = 1.0 / root;
         for i in j + 1..BLOCK {
             let mut sum = entry(i, j);
-            for k in 0..j {
-                sum -= factor[i][k] * factor[j][k];
+            for (a, b) in factor[i][..j].iter().zip(&factor[j][..j]) {
+                sum -= a * b;
             }
             factor[i][j] = sum * factor[j][j];
         }

@@ -5,7 +5,7 @@ use rand::RngExt;
 
 /// Independent double-exponential weights of scale 1.
 #[derive(Debug)]
-pub struct LaplaceWeights;
+pub(crate) struct LaplaceWeights;
 
 #[derive(Debug)]
 struct BoundLaplaceWeights {

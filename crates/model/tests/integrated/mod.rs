@@ -9,12 +9,12 @@ use nalgebra::DMatrix;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-pub const LOG_TWO_PI: f64 = 1.837_877_066_409_345_6;
+pub(crate) const LOG_TWO_PI: f64 = 1.837_877_066_409_345_6;
 
 /// Two targets, the first with known noise, the second with sampled noise.
 #[derive(Debug)]
-pub struct TwoGaussians {
-    pub known: f64,
+pub(crate) struct TwoGaussians {
+    pub(crate) known: f64,
 }
 
 impl TwoGaussians {
@@ -88,7 +88,7 @@ impl Likelihood for TwoGaussians {
 
 /// Normal weights, each layer's standard deviation τ sampled with ln τ ~ N(0, 1); every third weight has twice that scale.
 #[derive(Debug)]
-pub struct LayerScales;
+pub(crate) struct LayerScales;
 
 #[derive(Debug)]
 struct BoundLayerScales {
@@ -161,7 +161,7 @@ impl Reparameterization for BoundLayerScales {
 }
 
 /// Smooth targets with some noise, on a scale of order 1.
-pub fn data(rows: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
+pub(crate) fn data(rows: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
     let mut rng = stream(seed, 0, Purpose::Test);
     let inputs = DMatrix::from_fn(rows, inputs, |_, _| rng.random_range(-2.0..2.0));
     let targets = DMatrix::from_fn(rows, targets, |row, target| {
@@ -171,7 +171,7 @@ pub fn data(rows: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
 }
 
 /// A network's posterior on the scale of its data.
-pub fn whole(
+pub(crate) fn whole(
     hidden: &[usize],
     activation: Activation,
     likelihood: Box<dyn Likelihood>,

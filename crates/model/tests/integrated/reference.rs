@@ -5,7 +5,7 @@ use ergodic_model::Network;
 use nalgebra::{DMatrix, DVector};
 
 /// The last hidden layer's values and a one, row by row, by plain loops.
-pub fn features(network: &Network, weights: &[f64], inputs: &DMatrix<f64>) -> DMatrix<f64> {
+pub(crate) fn features(network: &Network, weights: &[f64], inputs: &DMatrix<f64>) -> DMatrix<f64> {
     let (top, hidden) = network.layers().split_last().unwrap();
     let mut features = DMatrix::from_element(inputs.nrows(), top.inputs + 1, 1.0);
     for row in 0..inputs.nrows() {
@@ -27,21 +27,21 @@ pub fn features(network: &Network, weights: &[f64], inputs: &DMatrix<f64>) -> DM
 }
 
 /// One output's weights of a flat vector, the bias last.
-pub fn of_output(network: &Network, weights: &[f64], output: usize) -> DVector<f64> {
+pub(crate) fn of_output(network: &Network, weights: &[f64], output: usize) -> DVector<f64> {
     let top = network.layers().last().unwrap();
     let own = &weights[top.weights()][output * top.inputs..][..top.inputs];
     DVector::from_iterator(top.inputs + 1, own.iter().copied().chain([weights[top.biases()][output]]))
 }
 
 /// ln N(y; 0, covariance).
-pub fn log_normal(y: &DVector<f64>, covariance: DMatrix<f64>) -> f64 {
+pub(crate) fn log_normal(y: &DVector<f64>, covariance: DMatrix<f64>) -> f64 {
     let factor = covariance.cholesky().unwrap();
     let log_root: f64 = factor.l_dirty().diagonal().iter().map(|d| d.ln()).sum();
     -0.5 * y.dot(&factor.solve(y)) - log_root - 0.5 * y.len() as f64 * LOG_TWO_PI
 }
 
 /// Mean and covariance of one output's weights given the features, with noise sd `sigma` and prior sds `s`.
-pub fn conditional(phi: &DMatrix<f64>, y: &DVector<f64>, sigma: f64, s: &DVector<f64>) -> (DVector<f64>, DMatrix<f64>) {
+pub(crate) fn conditional(phi: &DMatrix<f64>, y: &DVector<f64>, sigma: f64, s: &DVector<f64>) -> (DVector<f64>, DMatrix<f64>) {
     let precision = phi.transpose() * phi / (sigma * sigma) + DMatrix::from_diagonal(&s.map(|s| 1.0 / (s * s)));
     let covariance = precision.cholesky().unwrap().inverse();
     (&covariance * (phi.transpose() * y) / (sigma * sigma), covariance)
