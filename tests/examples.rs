@@ -71,6 +71,13 @@ fn own_likelihood_checks_its_gradient_and_finds_the_closed_sites() {
 }
 
 #[test]
+fn integrated_output_compares_two_forms_of_a_posterior() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("integrated_output", folder.path());
+    assert!(said.contains("whole") && said.contains("integrated") && said.contains("2-20-1"), "{said}");
+}
+
+#[test]
 fn uncertainty_away_from_data_prints_the_numbers_behind_its_picture() {
     let folder = tempfile::tempdir().unwrap();
     let said = run("uncertainty_away_from_data", folder.path());

@@ -10,6 +10,7 @@ pub mod bench_support;
 mod capabilities;
 mod data;
 mod gradient_check;
+mod integrated_output;
 mod likelihood;
 mod likelihood_block;
 mod log_density;
@@ -34,9 +35,10 @@ pub use capabilities::{
 };
 pub use data::{DataError, Dataset, Standardization};
 pub use gradient_check::{CoordinateCheck, Finding, GradientCheck, NamedCoordinate, check_gradient};
+pub use integrated_output::{IntegratedOutput, IntegrationError};
 pub use likelihood::{
     Bernoulli, Categorical, FastPath, Gaussian, IndependentGaussians, Likelihood, LikelihoodParameter, NegativeBinomial, Noise,
-    NoiseScales, Ordinal, Poisson, Positive, Product, StudentT,
+    NoiseScales, NormalNoise, Ordinal, Poisson, Positive, Product, StudentT,
 };
 pub use log_density::{Density, EvaluationError, LogDensity, density};
 pub use network::{Activation, DenseLayer, Network, NetworkBuilder, NetworkError, Tensor, layers};

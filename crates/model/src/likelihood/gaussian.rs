@@ -1,6 +1,6 @@
 //! Read a network's outputs as the mean of normal targets, with known, learned or input-dependent noise.
 
-use super::{FastPath, Likelihood, LikelihoodParameter};
+use super::{FastPath, Likelihood, LikelihoodParameter, NormalNoise};
 use crate::ChainRng;
 use crate::likelihood_block::BlockLikelihood;
 use ergodic_draws::{PredictionKind, Transform};
@@ -166,6 +166,14 @@ impl Likelihood for Gaussian {
             Noise::Learned { .. } => BlockLikelihood::GaussianLearnedNoise,
             Noise::InputDependent => BlockLikelihood::HeteroscedasticGaussian,
         }))
+    }
+
+    fn normal_noise(&self) -> Option<Vec<NormalNoise>> {
+        match self.noise {
+            Noise::Known { sd } => Some(vec![NormalNoise::Known(sd)]),
+            Noise::Learned { .. } => Some(vec![NormalNoise::Parameter(0)]),
+            Noise::InputDependent => None,
+        }
     }
 
     fn mean(&self, outputs: &[f64], _parameters: &[f64], mean: &mut [f64]) {

@@ -1,6 +1,6 @@
 //! Read a network's outputs as the means of several normal targets, each with its own noise.
 
-use super::{FastPath, Likelihood, LikelihoodParameter};
+use super::{FastPath, Likelihood, LikelihoodParameter, NormalNoise};
 use crate::ChainRng;
 use crate::likelihood_block::BlockLikelihood;
 use crate::vector_likelihood::VectorLikelihood;
@@ -176,6 +176,13 @@ impl Likelihood for IndependentGaussians {
 
     fn fast_path(&self) -> Option<FastPath> {
         Some(FastPath(BlockLikelihood::Vector(VectorLikelihood::IndependentGaussians(Arc::new(self.clone())))))
+    }
+
+    fn normal_noise(&self) -> Option<Vec<NormalNoise>> {
+        Some(match &self.noise {
+            NoiseScales::Known(sds) => sds.iter().map(|&sd| NormalNoise::Known(sd)).collect(),
+            NoiseScales::Learned { targets, .. } => (0..*targets).map(NormalNoise::Parameter).collect(),
+        })
     }
 
     fn mean(&self, outputs: &[f64], _: &[f64], mean: &mut [f64]) {

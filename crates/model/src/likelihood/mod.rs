@@ -29,6 +29,15 @@ use crate::ChainRng;
 use crate::likelihood_block::BlockLikelihood;
 use ergodic_draws::PredictionKind;
 
+/// The noise of a target that is normal around an output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NormalNoise {
+    /// A known standard deviation.
+    Known(f64),
+    /// The exponential of the likelihood's parameter of this number.
+    Parameter(usize),
+}
+
 /// A vectorised path over blocks of rows.
 #[derive(Debug, Clone)]
 pub struct FastPath(pub(crate) BlockLikelihood);
@@ -106,6 +115,12 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
 
     /// The vectorised path over blocks of rows that the library has for its own likelihoods; others are evaluated row by row.
     fn fast_path(&self) -> Option<FastPath> {
+        None
+    }
+
+    /// The noise of each target, where each target is normal around the output of the same number with a noise that does not depend on
+    /// the outputs; none otherwise. [`IntegratedOutput`](crate::IntegratedOutput) needs it.
+    fn normal_noise(&self) -> Option<Vec<NormalNoise>> {
         None
     }
 

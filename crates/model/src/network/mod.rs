@@ -7,9 +7,13 @@ mod builder;
 pub(crate) mod composed;
 mod dense;
 mod dense_network;
+mod feature_gradient;
+#[cfg(test)]
+mod feature_gradient_tests;
 mod fused;
 #[cfg(test)]
 mod fused_tests;
+mod gram;
 pub mod layers;
 mod local;
 mod plain;
@@ -22,6 +26,7 @@ pub(crate) use block::PackedRows;
 pub use builder::NetworkBuilder;
 pub use dense_network::DenseLayer;
 pub(crate) use dense_network::DenseNetwork;
+pub(crate) use feature_gradient::{FeatureData, FeatureGradient, OutputLayer};
 pub(crate) use fused::{FusedData, FusedGradient};
 pub(crate) use local::{LocalNetwork, OutputPanel};
 pub(crate) use plain::PlainNetwork;
