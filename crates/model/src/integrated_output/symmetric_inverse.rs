@@ -19,9 +19,9 @@ pub(crate) struct SymmetricInverse {
     stride: usize,
     /// The lower triangle, row-major; rows and columns beyond `dim` are those of the identity.
     matrix: AlignedBuffer<f64>,
-    /// The columns of the pivots, as rows.
+    /// The columns of the pivots, as rows, over the factor of their own block.
     pivots: AlignedBuffer<f64>,
-    /// The same times the inverse of the pivots' own block.
+    /// Their columns times the inverse of their own block.
     scaled: AlignedBuffer<f64>,
 }
 
@@ -121,11 +121,12 @@ impl WithSimd for Sweep<'_> {
                 }
                 pivot[first..first + BLOCK].fill(0.0);
             }
-            let (inverse, log_pivots) = invert_block(|i, j| matrix[(first + i) * stride + first + j])?;
+            let Block { factor, inverse, log_determinant: log_pivots } =
+                invert_block(|i, j| matrix[(first + i) * stride + first + j])?;
             log_determinant += log_pivots;
-            scale(l, &inverse, pivots, scaled, stride);
+            scale(l, &factor, pivots, scaled, stride);
             for row in (0..first).chain(first + BLOCK..rows) {
-                let factors = std::array::from_fn(|q| scaled[q * stride + row]);
+                let factors = std::array::from_fn(|q| pivots[q * stride + row]);
                 subtract(l, factors, pivots, stride, &mut matrix[row * stride..][..stride], row);
             }
             for q in 0..BLOCK {
@@ -144,19 +145,28 @@ impl WithSimd for Sweep<'_> {
     }
 }
 
-/// Writes the pivots' columns times the inverse of their block.
+/// Replaces the pivots' columns C by Y = L⁻¹C, and writes L⁻ᵀY, where P = LLᵀ is the pivots' block.
+///
+/// By substitution, not by the block's inverse: the rest loses YᵀY = CᵀP⁻¹C without the block's condition entering twice.
 #[inline(always)]
-fn scale<L: Lanes<E = f64>>(l: L, inverse: &[[f64; BLOCK]; BLOCK], pivots: &[f64], scaled: &mut [f64], stride: usize) {
+fn scale<L: Lanes<E = f64>>(l: L, factor: &[[f64; BLOCK]; BLOCK], pivots: &mut [f64], scaled: &mut [f64], stride: usize) {
     let width = stride / L::WIDTH;
-    let (pivots, scaled) = (L::vectors(pivots), L::vectors_mut(scaled));
+    let (pivots, scaled) = (L::vectors_mut(pivots), L::vectors_mut(scaled));
     for c in 0..width {
-        let columns: [L::V; BLOCK] = std::array::from_fn(|q| pivots[q * width + c]);
+        let mut columns: [L::V; BLOCK] = std::array::from_fn(|q| pivots[q * width + c]);
         for p in 0..BLOCK {
-            let mut sum = l.mul(l.splat(inverse[p][0]), columns[0]);
-            for q in 1..BLOCK {
-                sum = l.fma(l.splat(inverse[p][q]), columns[q], sum);
+            for q in 0..p {
+                columns[p] = l.negative_fma(l.splat(factor[p][q]), columns[q], columns[p]);
             }
-            scaled[p * width + c] = sum;
+            columns[p] = l.mul(l.splat(factor[p][p]), columns[p]);
+            pivots[p * width + c] = columns[p];
+        }
+        for p in (0..BLOCK).rev() {
+            for q in p + 1..BLOCK {
+                columns[p] = l.negative_fma(l.splat(factor[q][p]), columns[q], columns[p]);
+            }
+            columns[p] = l.mul(l.splat(factor[p][p]), columns[p]);
+            scaled[p * width + c] = columns[p];
         }
     }
 }
@@ -178,9 +188,17 @@ fn subtract<L: Lanes<E = f64>>(l: L, factors: [f64; BLOCK], pivots: &[f64], stri
     }
 }
 
-/// The inverse of a small matrix, by Cholesky's factor, and the logarithm of its determinant.
+/// The pivots' own block.
+struct Block {
+    /// Cholesky's factor, its diagonal's reciprocals on the diagonal.
+    factor: [[f64; BLOCK]; BLOCK],
+    inverse: [[f64; BLOCK]; BLOCK],
+    log_determinant: f64,
+}
+
+/// Factorises and inverts the pivots' block.
 #[inline(always)]
-fn invert_block(entry: impl Fn(usize, usize) -> f64) -> Option<([[f64; BLOCK]; BLOCK], f64)> {
+fn invert_block(entry: impl Fn(usize, usize) -> f64) -> Option<Block> {
     let mut factor = [[0.0; BLOCK]; BLOCK];
     let mut determinant = 1.0;
     let mut log_determinant = 0.0;
@@ -232,7 +250,7 @@ fn invert_block(entry: impl Fn(usize, usize) -> f64) -> Option<([[f64; BLOCK]; B
             inverse[j][i] = sum;
         }
     }
-    Some((inverse, 2.0 * (log_determinant + determinant.ln())))
+    Some(Block { factor, inverse, log_determinant: 2.0 * (log_determinant + determinant.ln()) })
 }
 
 #[cfg(test)]
