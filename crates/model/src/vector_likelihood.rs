@@ -179,9 +179,9 @@ fn independent_gaussians<L: Lanes>(l: L, panel: &mut LikelihoodPanel<'_, L>, scr
 mod tests {
     use super::*;
     use crate::likelihood_block::BlockLikelihood;
+    use crate::network::DenseNetwork;
     use crate::network::{FusedData, FusedGradient};
     use crate::simd::elementary_tests::instruction_sets;
-    use crate::network::DenseNetwork;
     use crate::{Activation, Likelihood, Poisson};
     use pulp::Arch;
 

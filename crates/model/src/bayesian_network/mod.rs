@@ -214,7 +214,9 @@ impl BayesianNetwork {
         let standardization = match standardize {
             Standardize::ByTrainingRows => Standardization::fit_where(data, |target| likelihood.standardizes_target(target))?,
             Standardize::Nothing => Standardization::identity(data.num_inputs(), data.num_targets()),
-            Standardize::InputsTogether => Standardization::fit_inputs_together(data, |target| likelihood.standardizes_target(target))?,
+            Standardize::InputsTogether => {
+                Standardization::fit_inputs_together(data, |target| likelihood.standardizes_target(target))?
+            }
             Standardize::Targets => Standardization::fit_targets(data, |target| likelihood.standardizes_target(target))?,
         };
         let rows = Rows::new(&standardization.apply_inputs(data.inputs()), &standardization.apply_targets(data.targets()));

@@ -8,9 +8,7 @@ mod symmetric_inverse;
 
 use crate::capabilities::Capabilities;
 use crate::network::{DenseNetwork, FeatureData, Form};
-use crate::{
-    Activation, BayesianNetwork, ChainRng, LogDensity, NormalNoise, Posterior, Precision, PriorDraws, Recorder,
-};
+use crate::{Activation, BayesianNetwork, ChainRng, LogDensity, NormalNoise, Posterior, Precision, PriorDraws, Recorder};
 use ergodic_draws::{Layout, LayoutError};
 use evaluator::Evaluator;
 use recorder::OutputRecorder;
@@ -95,7 +93,9 @@ pub enum IntegrationError {
         activation: Activation,
     },
     /// A layer of the network is not dense.
-    #[error("the output layer can be integrated out of networks of dense layers alone, and this one is {network}; sample the whole network")]
+    #[error(
+        "the output layer can be integrated out of networks of dense layers alone, and this one is {network}; sample the whole network"
+    )]
     NotDense {
         /// The network's layers.
         network: String,
