@@ -3,7 +3,7 @@
 //! `cargo bench --bench convolution` prints a table, with `-- --json` one object a line. All cases take turns in each round, and medians
 //! over rounds are shown. The work is that of the convolutions and dense layers, forward and back, the first layer needing no
 //! derivative in its inputs. Share of the peak: that work at the core's own peak (independent multiply-adds, measured here) over the
-//! measured time, everything else in the network included. Share of GEMM: the time that the crate `gemm` takes for products of the
+//! measured time, everything else in the network included. Share of GEMM: the time that nalgebra's `gemm` (the crate matrixmultiply) takes for products of the
 //! same sizes on matrices that are laid out already, over the measured time.
 
 #![allow(clippy::print_stdout)]
@@ -11,6 +11,7 @@
 use ergodic::model::bench_support::{MeasuredNetwork, Precision, multiply_adds};
 use ergodic::model::layers::{AveragePool, Conv2d, Dense, FilterResponseNorm, Flatten, Residual};
 use ergodic::model::{Activation, Network};
+use nalgebra::{DMatrix, RealField};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -119,55 +120,28 @@ impl Contender {
     }
 }
 
-/// A product of column-major matrices, (m × k)·(k × n).
-#[allow(unsafe_code, reason = "the crate has no safe entry")]
-fn multiply<T: Copy + Default + 'static>(m: usize, k: usize, n: usize, left: &[T], right: &[T], to: &mut [T], one: T) {
-    assert!(left.len() >= m * k && right.len() >= k * n && to.len() >= m * n);
-    // SAFETY: columns follow each other without gaps in all three matrices, so every index is below the lengths checked above; `to` is
-    // borrowed mutably, so it overlaps neither of the others; T is f64 or f32.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            to.as_mut_ptr(),
-            m as isize,
-            1,
-            false,
-            left.as_ptr(),
-            m as isize,
-            1,
-            right.as_ptr(),
-            k as isize,
-            1,
-            T::default(),
-            one,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 /// The products of a network's gradient over all rows, a layer at a time.
-fn products<T: Copy + Default + 'static>(products: Vec<Product>, rows: usize, one: T) -> Contender {
-    let room = |size: fn(usize, usize, usize) -> usize| {
-        let most = products.iter().map(|&(m, k, n, _)| size(m, k, n * rows)).max().unwrap_or(0);
-        vec![one; most]
-    };
-    let (weights, taps, outputs) = (room(|m, k, _| m * k), room(|_, k, n| k * n), room(|m, _, n| m * n));
-    let (mut d_weights, mut d_taps, mut forward) = (weights.clone(), taps.clone(), outputs.clone());
+fn products<T: RealField + Copy>(products: &[Product], rows: usize) -> Contender {
+    let one = T::one();
+    let matrix = |rows, columns| DMatrix::from_element(rows, columns, one);
+    let layers: Vec<_> = products
+        .iter()
+        .map(|&(m, k, places, passes_on)| (matrix(m, k), matrix(k, places * rows), matrix(m, places * rows), passes_on))
+        .collect();
+    let mut results: Vec<_> = layers.iter().map(|(w, x, y, _)| (y.clone(), w.clone(), x.clone())).collect();
+    // The right sides as they are laid out for a product without transposition.
+    let transposed: Vec<_> = layers.iter().map(|(w, x, _, _)| (w.transpose(), x.transpose())).collect();
     Contender::new(move || {
-        for &(m, k, places, passes_on) in &products {
-            let n = places * rows;
-            multiply(m, k, n, &weights, &taps, &mut forward, one);
-            multiply(m, n, k, &outputs, &taps, &mut d_weights, one);
-            if passes_on {
-                multiply(k, m, n, &weights, &outputs, &mut d_taps, one);
+        for (((weights, taps, outputs, passes_on), (to, d_weights, d_taps)), (weights_across, taps_across)) in
+            layers.iter().zip(&mut results).zip(&transposed)
+        {
+            to.gemm(one, weights, taps, T::zero());
+            d_weights.gemm(one, outputs, taps_across, T::zero());
+            if *passes_on {
+                d_taps.gemm(one, weights_across, outputs, T::zero());
             }
         }
-        black_box((&mut forward, &mut d_weights, &mut d_taps));
+        black_box(&mut results);
     })
 }
 
@@ -191,8 +165,8 @@ fn field(name: &'static str, precision: Precision) -> Field {
         })
     };
     let product = |case: &Case| match precision {
-        Precision::Double => products(case.products.clone(), PRODUCT_ROWS, 1.0_f64),
-        Precision::Single => products(case.products.clone(), PRODUCT_ROWS, 1.0_f32),
+        Precision::Double => products::<f64>(&case.products, PRODUCT_ROWS),
+        Precision::Single => products::<f32>(&case.products, PRODUCT_ROWS),
     };
     Field {
         name,

@@ -1,9 +1,10 @@
 //! Open the compute core to the benchmarks.
 
+use crate::RowThreads;
 use crate::likelihood_block::BlockLikelihood;
 use crate::network::composed::{ComposedData, ComposedGradient};
-use crate::network::{Activation, DenseNetwork as Network, Form, FusedData, FusedGradient};
-use crate::simd::{Lanes, Real, exp};
+use crate::network::{Activation, DenseNetwork as Network, Form, FusedData, SplitGradient};
+use crate::simd::{Lanes, Real, exp, tanh};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
 
@@ -16,41 +17,58 @@ pub enum Precision {
     Single,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Evaluator {
-    Double(FusedGradient<f64>),
-    Single(FusedGradient<f32>),
+    Double(SplitGradient<f64>),
+    Single(SplitGradient<f32>),
 }
 
-/// The gradient of the log likelihood of a tanh network: Gaussian with noise 0.5 for one output, categorical for several.
-#[derive(Debug, Clone)]
+/// The gradient of the log likelihood of a network: Gaussian with noise 0.5 for one output, Gaussian with a standard deviation for
+/// each row for two, categorical for more.
+///
+/// Inside a rayon pool, idle threads share the rows of large gradients.
+#[derive(Debug)]
 pub struct MeasuredGradient {
     evaluator: Evaluator,
     gradient: Vec<f64>,
 }
 
 impl MeasuredGradient {
-    /// A network of the given widths over `rows` rows of smooth made-up data.
+    /// A tanh network of the given widths over `rows` rows of smooth made-up data.
     #[must_use]
     pub fn new(widths: &[usize], rows: usize, precision: Precision) -> Self {
+        Self::with_activation(widths, Activation::Tanh, rows, precision)
+    }
+
+    /// The same with another activation in the hidden layers.
+    #[must_use]
+    pub fn with_activation(widths: &[usize], activation: Activation, rows: usize, precision: Precision) -> Self {
         let network = {
             let (last, hidden) = widths[1..].split_last().expect("a network has an output");
-            Arc::new(Network::dense(widths[0], hidden, Activation::Tanh, *last).expect("widths are positive"))
+            Arc::new(Network::dense(widths[0], hidden, activation, *last).expect("widths are positive"))
         };
         let outputs = network.num_outputs();
-        let likelihood = if outputs == 1 { BlockLikelihood::Gaussian { noise_sd: 0.5 } } else { BlockLikelihood::Categorical };
+        let likelihood = match outputs {
+            1 => BlockLikelihood::Gaussian { noise_sd: 0.5 },
+            2 => BlockLikelihood::HeteroscedasticGaussian,
+            _ => BlockLikelihood::Categorical,
+        };
         let inputs: Vec<f64> = (0..rows * widths[0]).map(|i| (i as f64 * 0.7).sin() * 1.5).collect();
         let targets: Vec<f64> =
-            (0..rows).map(|i| if outputs == 1 { (i as f64 * 0.3).cos() } else { (i * 7 % outputs) as f64 }).collect();
+            (0..rows).map(|i| if outputs <= 2 { (i as f64 * 0.3).cos() } else { (i * 7 % outputs) as f64 }).collect();
         let gradient = vec![0.0; network.num_weights()];
         let evaluator = match precision {
             Precision::Double => {
-                let data = Arc::new(FusedData::new(&inputs, widths[0], &targets, 1));
-                Evaluator::Double(FusedGradient::new(network, data, likelihood))
+                let inputs = Arc::new(inputs);
+                let data = FusedData::new(&inputs, widths[0], &targets, 1);
+                let data = Arc::new(data.with_row_major(&inputs));
+                Evaluator::Double(SplitGradient::new(network, data, likelihood, RowThreads::Idle))
             }
             Precision::Single => {
-                let data = Arc::new(FusedData::new(&inputs, widths[0], &targets, 1));
-                Evaluator::Single(FusedGradient::new(network, data, likelihood))
+                let inputs = Arc::new(inputs);
+                let data = FusedData::new(&inputs, widths[0], &targets, 1);
+                let data = Arc::new(data.with_row_major(&inputs));
+                Evaluator::Single(SplitGradient::new(network, data, likelihood, RowThreads::Idle))
             }
         };
         Self { evaluator, gradient }
@@ -62,13 +80,18 @@ impl MeasuredGradient {
         self.gradient.len()
     }
 
-    /// Evaluates once and returns the log likelihood.
-    pub fn evaluate(&mut self, position: &[f64]) -> f64 {
+    /// Evaluates once over all rows, or over some, and returns the log likelihood.
+    pub fn evaluate_rows(&mut self, position: &[f64], rows: Option<&[usize]>) -> f64 {
         let gradient = &mut self.gradient;
         match &mut self.evaluator {
-            Evaluator::Double(evaluator) => evaluator.log_likelihood_and_gradient(position, &[], gradient, &mut []),
-            Evaluator::Single(evaluator) => evaluator.log_likelihood_and_gradient(position, &[], gradient, &mut []),
+            Evaluator::Double(evaluator) => evaluator.log_likelihood_and_gradient(rows, position, &[], gradient, &mut []),
+            Evaluator::Single(evaluator) => evaluator.log_likelihood_and_gradient(rows, position, &[], gradient, &mut []),
         }
+    }
+
+    /// Evaluates once over all rows and returns the log likelihood.
+    pub fn evaluate(&mut self, position: &[f64]) -> f64 {
+        self.evaluate_rows(position, None)
     }
 }
 
@@ -165,17 +188,20 @@ pub fn multiply_adds(precision: Precision) -> (f64, f64) {
     }
 }
 
-/// The elementary functions that a tanh network with a categorical likelihood spends time on.
+/// The elementary functions that networks with a categorical likelihood spend time on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Elementary {
     /// tanh, once for each hidden unit.
     Tanh,
+    /// max(x, 0) of the first half of the values, the second half taking the slopes.
+    Relu,
     /// exp, once for each class.
     Exp,
 }
 
 struct Apply<'a, E> {
     function: Elementary,
+    inputs: &'a [E],
     values: &'a mut [E],
 }
 
@@ -185,24 +211,35 @@ impl<E: Real> WithSimd for Apply<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let l = E::lanes(simd);
+        let inputs = <E::Lanes<S> as Lanes>::vectors(self.inputs);
         let values = <E::Lanes<S> as Lanes>::vectors_mut(self.values);
         match self.function {
-            Elementary::Tanh => Activation::Tanh.apply(l, values, &mut []),
+            Elementary::Tanh => {
+                for (values, inputs) in values.as_chunks_mut::<4>().0.iter_mut().zip(inputs.as_chunks::<4>().0) {
+                    *values = tanh(l, *inputs);
+                }
+            }
+            Elementary::Relu => {
+                let zero = l.splat(E::ZERO);
+                for (value, input) in values.iter_mut().zip(inputs) {
+                    *value = l.at_least(*input, zero);
+                }
+            }
             Elementary::Exp => {
-                for value in values {
-                    *value = exp(l, *value);
+                for (value, input) in values.iter_mut().zip(inputs) {
+                    *value = exp(l, *input);
                 }
             }
         }
     }
 }
 
-/// Replaces `values`, a multiple of the widest vector, by the function of them in f64.
-pub fn apply_f64(function: Elementary, values: &mut [f64]) {
-    Arch::new().dispatch(Apply { function, values });
+/// Writes the function of `inputs`, a multiple of four of the widest vectors, in f64.
+pub fn apply_f64(function: Elementary, inputs: &[f64], values: &mut [f64]) {
+    Arch::new().dispatch(Apply { function, inputs, values });
 }
 
 /// The same in f32.
-pub fn apply_f32(function: Elementary, values: &mut [f32]) {
-    Arch::new().dispatch(Apply { function, values });
+pub fn apply_f32(function: Elementary, inputs: &[f32], values: &mut [f32]) {
+    Arch::new().dispatch(Apply { function, inputs, values });
 }

@@ -21,6 +21,7 @@ mod predict;
 mod prior;
 mod recording;
 mod rng;
+mod row_threads;
 mod simd;
 mod starting_at;
 mod tempered;
@@ -52,5 +53,6 @@ pub use prior::{
 };
 pub use recording::{Recorder, Recording, position_of};
 pub use rng::{ChainRng, Purpose, stream};
+pub use row_threads::RowThreads;
 pub use starting_at::StartingAt;
 pub use tempered::{Tempered, TemperedError};

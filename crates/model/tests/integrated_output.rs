@@ -174,12 +174,7 @@ proptest! {
     ) {
         for (posterior, _, _) in models(&hidden, activation, rows, seed) {
             let check = check_gradient(&posterior, Some(&position(&posterior, seed)), seed);
-            // Of nearly dependent features rounding reaches the smallest entries, so each is held against the largest as well.
-            let largest = check.coordinates.iter().fold(1.0_f64, |m, c| m.max(c.gradient.abs()));
-            for coordinate in &check.coordinates {
-                let error = (coordinate.gradient - coordinate.difference).abs();
-                prop_assert!(error < 1e-5 * coordinate.gradient.abs() + 1e-6 * largest, "{coordinate:?}, largest {largest}");
-            }
+            prop_assert!(check.is_ok(), "{check}");
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Run {
     pub draws: usize,
     /// Seed of all random streams; every chain and purpose has a stream of its own.
     pub seed: u64,
-    /// Threads that chains run on; by default as many as there are chains or processors, whichever is less. Draws do not depend on it.
+    /// Threads that chains run on, by default as many as there are processors. Chains come first; threads without a chain share the rows
+    /// of gradients that are large enough. Draws do not depend on it.
     pub threads: Option<usize>,
     /// Limits on cost; a chain that reaches one stops, and its draws are kept.
     pub budget: Budget,
@@ -73,7 +74,7 @@ impl Run {
     /// The number of threads to start.
     pub(crate) fn num_threads(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or_else(processors).min(self.chains).max(1)
+        self.threads.unwrap_or_else(processors).max(1)
     }
 }
 

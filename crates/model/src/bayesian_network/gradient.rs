@@ -5,7 +5,7 @@ use super::plain_evaluator::PlainEvaluator;
 use crate::likelihood_block::BlockLikelihood;
 use crate::network::composed::{ComposedData, ComposedGradient};
 use crate::network::layers::Sequence;
-use crate::network::{DenseNetwork, Form, FusedData, FusedGradient};
+use crate::network::{DenseNetwork, Form, FusedData, SplitGradient};
 use crate::{Activation, EvaluationError, LogDensity, Precision};
 use std::sync::Arc;
 
@@ -68,11 +68,13 @@ impl PackedData {
         let network = Arc::new(dense.clone());
         match precision {
             Precision::Double => {
-                let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                let data = FusedData::new(inputs.0, inputs.1, targets.0, targets.1);
+                let data = Arc::new(data.with_row_major(inputs.0));
                 Self::Double { network, data, likelihood }
             }
             Precision::Single => {
-                let data = Arc::new(FusedData::new(inputs.0, inputs.1, targets.0, targets.1));
+                let data = FusedData::new(inputs.0, inputs.1, targets.0, targets.1);
+                let data = Arc::new(data.with_row_major(inputs.0));
                 Self::Single { network, data, likelihood }
             }
         }
@@ -81,8 +83,8 @@ impl PackedData {
 
 /// One chain's pass over rows, with its scratch.
 pub(crate) enum RowGradient<'a> {
-    Double(FusedGradient<f64>),
-    Single(FusedGradient<f32>),
+    Double(SplitGradient<f64>),
+    Single(SplitGradient<f32>),
     ComposedDouble(ComposedGradient<f64>),
     ComposedSingle(ComposedGradient<f32>),
     Plain(PlainEvaluator<'a>),
@@ -92,10 +94,10 @@ impl<'a> RowGradient<'a> {
     pub(crate) fn new(model: &'a BayesianNetwork) -> Self {
         match &model.packed {
             PackedData::Double { network, data, likelihood } => {
-                Self::Double(FusedGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone()))
+                Self::Double(SplitGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone(), model.row_threads))
             }
             PackedData::Single { network, data, likelihood } => {
-                Self::Single(FusedGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone()))
+                Self::Single(SplitGradient::new(Arc::clone(network), Arc::clone(data), likelihood.clone(), model.row_threads))
             }
             PackedData::ComposedDouble { network, data, likelihood } => {
                 Self::ComposedDouble(ComposedGradient::new(network, Arc::clone(data), likelihood.clone()))
@@ -119,13 +121,11 @@ impl<'a> RowGradient<'a> {
         let (weights, parameters) = position.split_at(num_weights);
         let (d_weights, d_parameters) = gradient.split_at_mut(num_weights);
         match (self, rows) {
-            (Self::Double(fused), None) => fused.log_likelihood_and_gradient(weights, parameters, d_weights, d_parameters),
-            (Self::Single(fused), None) => fused.log_likelihood_and_gradient(weights, parameters, d_weights, d_parameters),
-            (Self::Double(fused), Some(rows)) => {
-                fused.log_likelihood_and_gradient_of_rows(rows, weights, parameters, d_weights, d_parameters)
+            (Self::Double(split), rows) => {
+                split.log_likelihood_and_gradient(rows, weights, parameters, d_weights, d_parameters)
             }
-            (Self::Single(fused), Some(rows)) => {
-                fused.log_likelihood_and_gradient_of_rows(rows, weights, parameters, d_weights, d_parameters)
+            (Self::Single(split), rows) => {
+                split.log_likelihood_and_gradient(rows, weights, parameters, d_weights, d_parameters)
             }
             (Self::ComposedDouble(composed), rows) => {
                 composed.log_likelihood_and_gradient(rows, weights, parameters, d_weights, d_parameters)

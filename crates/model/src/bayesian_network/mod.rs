@@ -14,7 +14,7 @@ use crate::capabilities::Capabilities;
 use crate::prior::PriorError;
 use crate::{
     BoundPrior, ChainRng, DataError, Dataset, EvaluationError, Likelihood, LogDensity, Network, NetworkError, Posterior,
-    Precision, Prior, PriorDraws, Recorder, Standardization, Tensor,
+    Precision, Prior, PriorDraws, Recorder, RowThreads, Standardization, Tensor,
 };
 use ergodic_draws::{Block, Layout, LayoutError, PredictionKind};
 use gradient::{Evaluator, PackedData};
@@ -56,6 +56,7 @@ pub struct BayesianNetwork {
     pub(crate) target_name: String,
     pub(crate) class_names: Vec<String>,
     pub(crate) packed: PackedData,
+    pub(crate) row_threads: RowThreads,
     layout: Layout,
     draw_layout: Layout,
 }
@@ -70,7 +71,8 @@ pub(crate) struct ParameterPrior {
 /// Standardised training rows, row-major.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    pub(crate) inputs: Vec<f64>,
+    /// Shared with what picks minibatches.
+    pub(crate) inputs: Arc<Vec<f64>>,
     pub(crate) targets: Vec<f64>,
     pub(crate) count: usize,
     pub(crate) num_inputs: usize,
@@ -81,7 +83,7 @@ impl Rows {
     pub(crate) fn new(inputs: &DMatrix<f64>, targets: &DMatrix<f64>) -> Self {
         let row_major = |matrix: &DMatrix<f64>| matrix.transpose().as_slice().to_vec();
         Self {
-            inputs: row_major(inputs),
+            inputs: Arc::new(row_major(inputs)),
             targets: row_major(targets),
             count: inputs.nrows(),
             num_inputs: inputs.ncols(),
@@ -252,6 +254,7 @@ impl BayesianNetwork {
             prior,
             standardization,
             packed: PackedData::Plain,
+            row_threads: RowThreads::default(),
         };
         model.packed = PackedData::new(&model, Precision::default());
         Ok(model)
@@ -261,6 +264,13 @@ impl BayesianNetwork {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.packed = PackedData::new(&self, precision);
+        self
+    }
+
+    /// The same posterior with another choice of threads for the rows of a gradient; gradients stay the same bit for bit.
+    #[must_use]
+    pub fn with_row_threads(mut self, threads: RowThreads) -> Self {
+        self.row_threads = threads;
         self
     }
 

@@ -46,7 +46,7 @@ impl NetworkOutputs for BayesianNetwork {
 
 /// A network at fixed rows of inputs: in blocks of rows, or row by row where a dense network's last layer is not linear.
 pub(crate) enum Outputs {
-    Fused { network: FusedGradient<f64>, num_weights: usize, inputs: PackedRows<f64> },
+    Fused { network: Box<FusedGradient<f64>>, num_weights: usize, inputs: PackedRows<f64> },
     Composed { network: Box<ComposedGradient<f64>>, num_weights: usize, inputs: Lined<f64> },
     Plain { network: PlainNetwork, num_weights: usize, inputs: Vec<f64> },
 }
@@ -61,9 +61,9 @@ impl Outputs {
             }
             Form::Dense(dense) if dense.layers().last().is_some_and(|layer| layer.activation == Activation::Identity) => {
                 let inputs = PackedRows::new(&rows.inputs, rows.num_inputs);
-                Self::Fused { network: FusedGradient::without_data(dense), num_weights, inputs }
+                Self::Fused { network: Box::new(FusedGradient::without_data(dense)), num_weights, inputs }
             }
-            Form::Dense(dense) => Self::Plain { network: PlainNetwork::new(dense), num_weights, inputs: rows.inputs.clone() },
+            Form::Dense(dense) => Self::Plain { network: PlainNetwork::new(dense), num_weights, inputs: rows.inputs.to_vec() },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Hold rows of data in panels: feature-major, a few cache lines of rows at a time.
+//! Hold rows of data in panels: feature-major, eight cache lines of rows at a time.
 //!
 //! A panel holds [`panel_rows`] rows of every feature, `[feature][row]`, so that a panel of inputs and of each layer's activations
 //! stays in the first-level cache while it goes through the network. Panels follow each other; only the last may be shorter, rounded
@@ -6,8 +6,8 @@
 
 use crate::simd::{AlignedBuffer, CACHE_LINE, Real};
 
-/// Bytes of one feature in a full panel: four of the widest vectors.
-const PANEL_BYTES: usize = 4 * CACHE_LINE;
+/// Bytes of one feature in a full panel: eight of the widest vectors.
+const PANEL_BYTES: usize = 8 * CACHE_LINE;
 
 /// Rows of a full panel.
 pub(crate) const fn panel_rows<E>() -> usize {
@@ -57,6 +57,28 @@ impl<E: Real> PackedRows<E> {
         self.fill(rows.len(), |row, feature| source.get(rows[row], feature));
     }
 
+    /// Replaces the contents by the given rows of `source`, which holds values row after row.
+    pub(crate) fn gather_row_major(&mut self, source: &[f64], rows: &[usize]) {
+        self.rows = rows.len();
+        let (width, line) = (self.width, CACHE_LINE / size_of::<E>());
+        let padded = padded_rows::<E>(rows.len());
+        let values = self.values.as_mut_slice();
+        for first in (0..padded).step_by(panel_rows::<E>()) {
+            let stride = (padded - first).min(panel_rows::<E>());
+            let panel = &mut values[first * width..][..stride * width];
+            // As many rows as fill a cache line of each feature.
+            for column in (0..stride).step_by(line) {
+                for row in column..column + line {
+                    let from = rows[(first + row).min(rows.len() - 1)];
+                    let from = &source[from * width..][..width];
+                    for (feature, value) in panel.chunks_exact_mut(stride).zip(from) {
+                        feature[row] = E::from_f64(*value);
+                    }
+                }
+            }
+        }
+    }
+
     fn get(&self, row: usize, feature: usize) -> E {
         self.values.as_slice()[offset::<E>(self.rows, self.width, row, feature)]
     }
@@ -99,7 +121,10 @@ mod tests {
             assert_eq!(sorted, values, "padding repeats rows and adds no value");
             let order: Vec<usize> = (0..rows).rev().collect();
             let mut gathered = PackedRows::with_capacity(rows, width);
+            let mut again = PackedRows::<f64>::with_capacity(rows, width);
             gathered.gather(&packed, &order);
+            again.gather_row_major(&values, &order);
+            assert_eq!(gathered.panels_from(0), again.panels_from(0));
             for row in 0..rows {
                 assert_eq!(gathered.get(row, 1), packed.get(rows - 1 - row, 1));
             }

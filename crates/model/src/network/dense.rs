@@ -9,7 +9,7 @@ use crate::simd::{Lanes, Real};
 use std::ops::Range;
 
 /// Inputs that a forward tile sums over at once: a chunk of a panel of 32 kB.
-const FORWARD_INPUTS: usize = 128;
+const FORWARD_INPUTS: usize = 64;
 
 /// Bytes of a block's inputs that stay in the first-level cache while all rows of a weight gradient pass over them.
 const GRADIENT_BYTES: usize = 32 << 10;
@@ -32,17 +32,94 @@ impl<'a, E> Dense<'a, E> {
     }
 }
 
-/// A slope as a quadratic of a stored value: constant + value·(linear + square·value).
+/// An activation's slope, as a function of what the forward pass stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Quadratic {
-    pub(crate) constant: f64,
-    pub(crate) linear: f64,
-    pub(crate) square: f64,
+pub(crate) enum Slope {
+    /// The same everywhere.
+    Constant(f64),
+    /// This multiple of the stored number.
+    Stored(f64),
+    /// 1 − value².
+    OneMinusSquare,
+    /// value·(1 − value).
+    Logistic,
+    /// 1 where the value is positive, else this.
+    Step(f64),
 }
+
+impl Slope {
+    /// Replaces values by `sums` times the slope at them.
+    #[inline(always)]
+    pub(crate) fn replace<L: Lanes>(self, l: L, sums: &[L::V], values: &mut [L::V]) {
+        let one = l.splat(L::E::ONE);
+        let pairs = values.iter_mut().zip(sums);
+        match self {
+            Self::OneMinusSquare => {
+                for (value, &sum) in pairs {
+                    *value = l.mul(sum, l.negative_fma(*value, *value, one));
+                }
+            }
+            Self::Step(below) => {
+                let (zero, below) = (l.splat(L::E::ZERO), l.splat(L::E::from_f64(below)));
+                for (value, &sum) in pairs {
+                    *value = l.select_less(zero, *value, sum, l.mul(sum, below));
+                }
+            }
+            _ => {
+                for (value, &sum) in pairs {
+                    let mut delta = [sum];
+                    self.multiply(l, &[*value], &mut delta);
+                    [*value] = delta;
+                }
+            }
+        }
+    }
+
+    /// Multiplies `deltas` by the slope at `stored`.
+    #[inline(always)]
+    pub(crate) fn multiply<L: Lanes>(self, l: L, stored: &[L::V], deltas: &mut [L::V]) {
+        let pairs = deltas.iter_mut().zip(stored);
+        match self {
+            Self::Constant(slope) => {
+                let slope = l.splat(L::E::from_f64(slope));
+                for (delta, _) in pairs {
+                    *delta = l.mul(*delta, slope);
+                }
+            }
+            Self::Stored(factor) => {
+                let factor = l.splat(L::E::from_f64(factor));
+                for (delta, &stored) in pairs {
+                    *delta = l.mul(*delta, l.mul(stored, factor));
+                }
+            }
+            Self::OneMinusSquare => {
+                let one = l.splat(L::E::ONE);
+                for (delta, &value) in pairs {
+                    *delta = l.mul(*delta, l.negative_fma(value, value, one));
+                }
+            }
+            Self::Logistic => {
+                let one = l.splat(L::E::ONE);
+                for (delta, &value) in pairs {
+                    *delta = l.mul(*delta, l.mul(value, l.sub(one, value)));
+                }
+            }
+            Self::Step(below) => {
+                let (zero, below) = (l.splat(L::E::ZERO), l.splat(L::E::from_f64(below)));
+                for (delta, &value) in pairs {
+                    *delta = l.select_less(zero, value, *delta, l.mul(*delta, below));
+                }
+            }
+        }
+    }
+}
+
+/// Units of the largest tile that takes deltas back.
+pub(crate) const BACK_ROWS: usize = 5;
 
 /// Splits `total` into tiles of at most `largest`, as equal as can be: (number of tiles, how many of them are one larger, smaller size).
 #[inline(always)]
-fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
+pub(super) fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
     let count = total.div_ceil(largest).max(1);
     (count, total % count, total / count)
 }
@@ -51,48 +128,48 @@ fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
 #[inline(always)]
 pub(crate) fn forward<L: Lanes>(l: L, layer: Dense<'_, L::E>, input: &[L::V], output: &mut [L::V], vectors: usize) {
     // Many inputs go in chunks that stay in the first-level cache; the sums wait in `output`.
-    let (count, larger, size) = tiles(layer.inputs, FORWARD_INPUTS);
+    let (chunks, larger_chunks, chunk_size) = tiles(layer.inputs, FORWARD_INPUTS);
+    let (count, larger, size) = tiles(layer.outputs, 5);
     let mut first = 0;
-    for chunk in 0..count {
-        let inputs = first..first + size + usize::from(chunk < larger);
+    for chunk in 0..chunks {
+        let inputs = first..first + chunk_size + usize::from(chunk < larger_chunks);
         first = inputs.end;
-        let mut column = 0;
-        while column < vectors {
-            let left = vectors - column;
-            let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
-            match step {
-                4 if L::MANY_REGISTERS => forward_columns::<L, 4>(l, layer, input, output, vectors, column, inputs.clone()),
-                3 if L::MANY_REGISTERS => forward_columns::<L, 3>(l, layer, input, output, vectors, column, inputs.clone()),
-                2 => forward_columns::<L, 2>(l, layer, input, output, vectors, column, inputs.clone()),
-                _ => forward_columns::<L, 1>(l, layer, input, output, vectors, column, inputs.clone()),
+        let mut row = 0;
+        for tile in 0..count {
+            let rows = size + usize::from(tile < larger);
+            match rows {
+                5 => forward_rows::<L, 5>(l, layer, input, output, vectors, row, inputs.clone()),
+                4 => forward_rows::<L, 4>(l, layer, input, output, vectors, row, inputs.clone()),
+                3 => forward_rows::<L, 3>(l, layer, input, output, vectors, row, inputs.clone()),
+                2 => forward_rows::<L, 2>(l, layer, input, output, vectors, row, inputs.clone()),
+                _ => forward_rows::<L, 1>(l, layer, input, output, vectors, row, inputs.clone()),
             }
-            column += step;
+            row += rows;
         }
     }
 }
 
 #[inline(always)]
-fn forward_columns<L: Lanes, const N: usize>(
+fn forward_rows<L: Lanes, const M: usize>(
     l: L,
     layer: Dense<'_, L::E>,
     input: &[L::V],
     output: &mut [L::V],
     vectors: usize,
-    column: usize,
+    row: usize,
     inputs: Range<usize>,
 ) {
-    let (count, larger, size) = tiles(layer.outputs, 5);
-    let mut row = 0;
-    for tile in 0..count {
-        let rows = size + usize::from(tile < larger);
-        match rows {
-            5 => forward_tile::<L, 5, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            4 => forward_tile::<L, 4, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            3 => forward_tile::<L, 3, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            2 => forward_tile::<L, 2, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            _ => forward_tile::<L, 1, N>(l, layer, input, output, vectors, row, column, inputs.clone()),
+    let mut column = 0;
+    while column < vectors {
+        let left = vectors - column;
+        let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
+        match step {
+            4 if L::MANY_REGISTERS => forward_tile::<L, M, 4>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            3 if L::MANY_REGISTERS => forward_tile::<L, M, 3>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            2 => forward_tile::<L, M, 2>(l, layer, input, output, vectors, row, column, inputs.clone()),
+            _ => forward_tile::<L, M, 1>(l, layer, input, output, vectors, row, column, inputs.clone()),
         }
-        row += rows;
+        column += step;
     }
 }
 
@@ -124,18 +201,47 @@ fn forward_tile<L: Lanes, const M: usize, const N: usize>(
     for (m, weights) in weights.iter_mut().enumerate() {
         *weights = &layer.weights[(row + m) * layer.inputs + inputs.start..][..inputs.len()];
     }
-    for i in 0..inputs.len() {
-        let x: &[L::V] = &input[(inputs.start + i) * vectors + column..][..N];
+    if M * N <= 4 {
+        // Few sums: two sets of them, so that no product waits for the one before.
+        let mut others = [[l.splat(L::E::ZERO); N]; M];
+        for i in 0..inputs.len() / 2 {
+            add_input(l, &weights, 2 * i, &input[(inputs.start + 2 * i) * vectors + column..], &mut sums);
+            add_input(l, &weights, 2 * i + 1, &input[(inputs.start + 2 * i + 1) * vectors + column..], &mut others);
+        }
+        if inputs.len() % 2 == 1 {
+            add_input(l, &weights, inputs.len() - 1, &input[(inputs.end - 1) * vectors + column..], &mut sums);
+        }
         for m in 0..M {
-            let weight = l.splat(weights[m][i]);
             for n in 0..N {
-                sums[m][n] = l.fma(weight, x[n], sums[m][n]);
+                sums[m][n] = l.add(sums[m][n], others[m][n]);
             }
+        }
+    } else {
+        for i in 0..inputs.len() {
+            add_input(l, &weights, i, &input[(inputs.start + i) * vectors + column..], &mut sums);
         }
     }
     for m in 0..M {
         let to = &mut output[(row + m) * vectors + column..][..N];
         to.copy_from_slice(&sums[m]);
+    }
+}
+
+/// Adds one input's products with M rows of weights.
+#[inline(always)]
+fn add_input<L: Lanes, const M: usize, const N: usize>(
+    l: L,
+    weights: &[&[L::E]; M],
+    i: usize,
+    input: &[L::V],
+    sums: &mut [[L::V; N]; M],
+) {
+    let x: &[L::V] = &input[..N];
+    for m in 0..M {
+        let weight = l.splat(weights[m][i]);
+        for n in 0..N {
+            sums[m][n] = l.fma(weight, x[n], sums[m][n]);
+        }
     }
 }
 
@@ -146,60 +252,122 @@ pub(crate) fn back_propagate<L: Lanes>(
     layer: Dense<'_, L::E>,
     delta: &[L::V],
     stored: &[L::V],
-    slope: Quadratic,
+    slope: Slope,
     below: &mut [L::V],
     vectors: usize,
+) {
+    let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
+    let mut row = 0;
+    for tile in 0..count {
+        let rows = size + usize::from(tile < larger);
+        let span = row * vectors..(row + rows) * vectors;
+        let below = &mut below[span.clone()];
+        back_rows(l, layer, delta, below, vectors, row, rows);
+        slope.multiply(l, &stored[span], below);
+        row += rows;
+    }
+}
+
+/// Where a layer's deltas go back to.
+pub(crate) struct Below<'a, V> {
+    /// The values below, `[in][vectors]`, to be replaced by their deltas.
+    pub(crate) values: &'a mut [V],
+    /// The slopes below where they are stored, else empty.
+    pub(crate) slopes: &'a [V],
+    pub(crate) slope: Slope,
+    /// A vector for each unit, to which the sums of its deltas are added.
+    pub(crate) sums: &'a mut [V],
+    /// Room for a tile, [`BACK_ROWS`] units.
+    pub(crate) tile: &'a mut [V],
+    pub(crate) vectors: usize,
+}
+
+/// Replaces the values of the layer below by their deltas, (Wᵀ·delta)·slope: `delta` is `[out][vectors]`.
+#[inline(always)]
+pub(crate) fn back_propagate_in_place<L: Lanes>(l: L, layer: Dense<'_, L::E>, delta: &[L::V], below: Below<'_, L::V>) {
+    let Below { values, slopes, slope, sums, tile: room, vectors } = below;
+    let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
+    let mut row = 0;
+    for tile in 0..count {
+        let rows = size + usize::from(tile < larger);
+        let span = row * vectors..(row + rows) * vectors;
+        let room = &mut room[..rows * vectors];
+        back_rows(l, layer, delta, room, vectors, row, rows);
+        let values = &mut values[span.clone()];
+        if slopes.is_empty() {
+            slope.replace(l, room, values);
+        } else {
+            values.copy_from_slice(room);
+            slope.multiply(l, &slopes[span], values);
+        }
+        add_rows(l, values, vectors, &mut sums[row..row + rows]);
+        row += rows;
+    }
+}
+
+#[inline(always)]
+fn back_rows<L: Lanes>(
+    l: L,
+    layer: Dense<'_, L::E>,
+    delta: &[L::V],
+    products: &mut [L::V],
+    vectors: usize,
+    row: usize,
+    rows: usize,
+) {
+    match rows {
+        5 => back_columns::<L, 5>(l, layer, delta, products, vectors, row),
+        4 => back_columns::<L, 4>(l, layer, delta, products, vectors, row),
+        3 => back_columns::<L, 3>(l, layer, delta, products, vectors, row),
+        2 => back_columns::<L, 2>(l, layer, delta, products, vectors, row),
+        _ => back_columns::<L, 1>(l, layer, delta, products, vectors, row),
+    }
+}
+
+/// Adds to each sum its `vectors` values of a panel, `[sum][vectors]`.
+#[inline(always)]
+pub(super) fn add_rows<L: Lanes>(l: L, panel: &[L::V], vectors: usize, sums: &mut [L::V]) {
+    for (sum, values) in sums.iter_mut().zip(panel.chunks_exact(vectors)) {
+        let (fours, rest) = values.as_chunks::<4>();
+        for four in fours {
+            *sum = l.add(*sum, add_up::<L, 4>(l, four));
+        }
+        for value in rest {
+            *sum = l.add(*sum, *value);
+        }
+    }
+}
+
+#[inline(always)]
+fn back_columns<L: Lanes, const M: usize>(
+    l: L,
+    layer: Dense<'_, L::E>,
+    delta: &[L::V],
+    products: &mut [L::V],
+    vectors: usize,
+    row: usize,
 ) {
     let mut column = 0;
     while column < vectors {
         let left = vectors - column;
         let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
         match step {
-            4 if L::MANY_REGISTERS => back_columns::<L, 4>(l, layer, delta, stored, slope, below, vectors, column),
-            3 if L::MANY_REGISTERS => back_columns::<L, 3>(l, layer, delta, stored, slope, below, vectors, column),
-            2 => back_columns::<L, 2>(l, layer, delta, stored, slope, below, vectors, column),
-            _ => back_columns::<L, 1>(l, layer, delta, stored, slope, below, vectors, column),
+            4 if L::MANY_REGISTERS => back_tile::<L, M, 4>(l, layer, delta, products, vectors, row, column),
+            3 if L::MANY_REGISTERS => back_tile::<L, M, 3>(l, layer, delta, products, vectors, row, column),
+            2 => back_tile::<L, M, 2>(l, layer, delta, products, vectors, row, column),
+            _ => back_tile::<L, M, 1>(l, layer, delta, products, vectors, row, column),
         }
         column += step;
     }
 }
 
+/// Writes M rows of Wᵀ·delta from row `row` on to the start of `products`.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the panel's parts stay apart so that they stay in registers")]
-fn back_columns<L: Lanes, const N: usize>(
-    l: L,
-    layer: Dense<'_, L::E>,
-    delta: &[L::V],
-    stored: &[L::V],
-    slope: Quadratic,
-    below: &mut [L::V],
-    vectors: usize,
-    column: usize,
-) {
-    let (count, larger, size) = tiles(layer.inputs, 5);
-    let mut row = 0;
-    for tile in 0..count {
-        let rows = size + usize::from(tile < larger);
-        match rows {
-            5 => back_tile::<L, 5, N>(l, layer, delta, stored, slope, below, vectors, row, column),
-            4 => back_tile::<L, 4, N>(l, layer, delta, stored, slope, below, vectors, row, column),
-            3 => back_tile::<L, 3, N>(l, layer, delta, stored, slope, below, vectors, row, column),
-            2 => back_tile::<L, 2, N>(l, layer, delta, stored, slope, below, vectors, row, column),
-            _ => back_tile::<L, 1, N>(l, layer, delta, stored, slope, below, vectors, row, column),
-        }
-        row += rows;
-    }
-}
-
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the panel's parts stay apart so that they stay in registers")]
 fn back_tile<L: Lanes, const M: usize, const N: usize>(
     l: L,
     layer: Dense<'_, L::E>,
     delta: &[L::V],
-    stored: &[L::V],
-    slope: Quadratic,
-    below: &mut [L::V],
+    products: &mut [L::V],
     vectors: usize,
     row: usize,
     column: usize,
@@ -215,17 +383,19 @@ fn back_tile<L: Lanes, const M: usize, const N: usize>(
             }
         }
     }
-    let constant = l.splat(L::E::from_f64(slope.constant));
-    let linear = l.splat(L::E::from_f64(slope.linear));
-    let square = l.splat(L::E::from_f64(slope.square));
     for m in 0..M {
-        let from = &stored[(row + m) * vectors + column..][..N];
-        let to = &mut below[(row + m) * vectors + column..][..N];
-        for n in 0..N {
-            let value = from[n];
-            let slope = l.fma(value, l.fma(value, square, linear), constant);
-            to[n] = l.mul(sums[m][n], slope);
-        }
+        products[m * vectors + column..][..N].copy_from_slice(&sums[m]);
+    }
+}
+
+/// The sum of N vectors, at most four.
+#[inline(always)]
+pub(super) fn add_up<L: Lanes, const N: usize>(l: L, vectors: &[L::V]) -> L::V {
+    match N {
+        4 => l.add(l.add(vectors[0], vectors[1]), l.add(vectors[2], vectors[3])),
+        3 => l.add(l.add(vectors[0], vectors[1]), vectors[2]),
+        2 => l.add(vectors[0], vectors[1]),
+        _ => vectors[0],
     }
 }
 
@@ -244,32 +414,31 @@ pub(crate) struct Panels {
     pub(crate) last_vectors: usize,
 }
 
-/// Adds to the gradients of weights (`[out][in]`) and biases the sums over a block of delta·inputᵀ and of delta.
+/// Adds to the gradients of weights (`[out][in]`) and biases the sums over a block of delta·inputᵀ and of delta, as far as they are of
+/// the outputs in `range` and the inputs in `features`; biases go with the first input,
+/// and are left out where `biases` is empty.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the block's parts stay apart so that they stay in registers")]
 pub(crate) fn add_weight_gradient<L: Lanes>(
     l: L,
-    panels: Panels,
-    delta: &[L::V],
-    outputs: usize,
-    input: &[L::V],
-    inputs: usize,
+    sides: Sides<'_, L::V>,
+    range: Range<usize>,
+    features: Range<usize>,
     weights: &mut [f64],
     biases: &mut [f64],
 ) {
     let largest = if L::MANY_REGISTERS { 5 } else { 3 };
-    let (count, larger, size) = tiles(outputs, largest);
-    let sides = Sides { panels, delta, outputs, input, inputs };
+    let (count, larger, size) = tiles(range.len(), largest);
+    let panels = sides.panels;
     let vectors = panels.full * full_vectors::<L>() + panels.last_vectors;
     let chunk = (GRADIENT_BYTES / (vectors * size_of::<L::V>()).max(1) / 4 * 4).max(4);
-    let mut first = 0;
-    while first < inputs {
-        let features = first..inputs.min(first + chunk);
+    let (mut first, end) = (features.start, features.end);
+    while first < end {
+        let features = first..end.min(first + chunk);
         first = features.end;
-        let mut row = 0;
+        let mut row = range.start;
         for tile in 0..count {
             let rows = size + usize::from(tile < larger);
-            if features.start == 0 {
+            if features.start == 0 && !biases.is_empty() {
                 // Just before the tiles read the same deltas.
                 add_biases(l, sides, row, &mut biases[row..row + rows]);
             }
@@ -285,14 +454,14 @@ pub(crate) fn add_weight_gradient<L: Lanes>(
     }
 }
 
-/// The two sides of a weight gradient over a block.
+/// The two sides of a weight gradient over a block, each `[panel][unit][vectors]`.
 #[derive(Clone, Copy)]
-struct Sides<'a, V> {
-    panels: Panels,
-    delta: &'a [V],
-    outputs: usize,
-    input: &'a [V],
-    inputs: usize,
+pub(crate) struct Sides<'a, V> {
+    pub(crate) panels: Panels,
+    pub(crate) delta: &'a [V],
+    pub(crate) outputs: usize,
+    pub(crate) input: &'a [V],
+    pub(crate) inputs: usize,
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 //! what the output layer's weights are given the features; the second takes derivatives back through the hidden layers.
 
 use super::block::{PackedRows, padded_rows, panel_rows};
-use super::dense::{Dense, Panels, add_weight_gradient, back_propagate, forward};
+use super::dense::{Dense, Panels, Sides, add_weight_gradient, back_propagate, forward};
 use super::gram::add_gram;
 use super::{DenseLayer, DenseNetwork};
 use crate::simd::{AlignedBuffer, Lanes, Real};
@@ -393,7 +393,8 @@ impl<E: Real> Backward<'_, E> {
             let input = &L::vectors(input)[first * layer.inputs..];
             let delta = L::vectors(self.deltas[i].as_slice());
             let (weights, biases) = self.gradient[layer.offset..layer.biases().end].split_at_mut(layer.inputs * layer.outputs);
-            add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
+            let sides = Sides { panels, delta, outputs: layer.outputs, input, inputs: layer.inputs };
+            add_weight_gradient(l, sides, 0..layer.outputs, 0..layer.inputs, weights, biases);
         }
     }
 }

@@ -1,25 +1,30 @@
 //! Compute a network's log likelihood and its gradient in one pass over blocks of rows.
 //!
-//! Each panel of rows goes forward, through the likelihood and back to the first layer's deltas while it is in the first-level cache;
-//! the gradients of the weights follow once a block of panels, so that their sums across vector lanes are rare. Sums over blocks are
-//! in f64 and in the order of the rows.
+//! A block of a few panels of rows goes forward and through the likelihood; then, layer by layer from the last, the gradients of its
+//! weights are summed over the block and deltas replace the values below. So little memory is in use that it stays in the nearest
+//! caches, and sums across vector lanes happen once a block. Sums over blocks are in f64 and in the order of the rows.
 
 use super::block::{PackedRows, padded_rows, panel_rows};
-use super::dense::{Dense, Panels, add_weight_gradient, back_propagate, forward};
+use super::dense::{BACK_ROWS, Below, Dense, Panels, Sides, add_weight_gradient, back_propagate_in_place, forward};
+use super::narrow::{NarrowSides, back_propagate_narrow, is_narrow};
+use super::sums::VectorSums;
+use super::wide::{WideLayers, least_panels};
 use super::{DenseLayer, DenseNetwork as Network};
 use crate::likelihood_block::{BlockLikelihood, LikelihoodPanel, LikelihoodSum, RowScratch};
 use crate::simd::{AlignedBuffer, Lanes, Real};
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of activations and deltas that a block may take of the second-level cache.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of inputs and values that a block may take: more of them would leave the nearest caches before the gradient reads them.
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// Panels of a block.
 fn panels_per_block<E>(network: &Network) -> usize {
-    let widths: usize = network.layers().iter().map(|layer| 2 * layer.outputs).sum();
+    let widths: usize = network.layers().iter().map(|layer| layer.outputs).sum();
     let panel = (network.num_inputs() + widths) * panel_rows::<E>() * size_of::<E>();
-    (BLOCK_BYTES / panel).clamp(2, 16)
+    let least = least_panels::<E>(network);
+    (BLOCK_BYTES / panel).clamp(least, least.max(4))
 }
 
 /// The rows that a gradient sums over; chains share them.
@@ -27,6 +32,8 @@ fn panels_per_block<E>(network: &Network) -> usize {
 pub(crate) struct FusedData<E> {
     inputs: PackedRows<E>,
     targets: PackedRows<E>,
+    /// The inputs row after row, if the model keeps them: picking rows from panels reads a cache line for each value.
+    row_major: Option<Arc<Vec<f64>>>,
 }
 
 impl<E: Real> FusedData<E> {
@@ -34,7 +41,20 @@ impl<E: Real> FusedData<E> {
     pub(crate) fn new(inputs: &[f64], num_inputs: usize, targets: &[f64], num_targets: usize) -> Self {
         let (inputs, targets) = (PackedRows::new(inputs, num_inputs), PackedRows::new(targets, num_targets));
         assert_eq!(inputs.rows(), targets.rows(), "a target for each row");
-        Self { inputs, targets }
+        Self { inputs, targets, row_major: None }
+    }
+
+    /// Shares the inputs as they were given to [`new`](Self::new), to pick rows from.
+    pub(crate) fn with_row_major(mut self, inputs: &Arc<Vec<f64>>) -> Self {
+        self.row_major = Some(Arc::clone(inputs));
+        self
+    }
+
+    fn gather_inputs(&self, rows: &[usize], to: &mut PackedRows<E>) {
+        match &self.row_major {
+            Some(inputs) => to.gather_row_major(inputs, rows),
+            None => to.gather(&self.inputs, rows),
+        }
     }
 
     pub(crate) fn num_rows(&self) -> usize {
@@ -63,16 +83,20 @@ struct FusedRows<E> {
 #[derive(Debug, Clone)]
 struct Scratch<E> {
     panels: usize,
-    /// Values of each hidden layer.
+    /// Values of each layer, then their deltas.
     values: Vec<AlignedBuffer<E>>,
     /// Slopes of each hidden layer that stores them.
     slopes: Vec<AlignedBuffer<E>>,
-    /// Deltas of each layer; the last holds the outputs first.
-    deltas: Vec<AlignedBuffer<E>>,
+    /// A tile of deltas before their slopes.
+    tile: AlignedBuffer<E>,
+    /// Sums over a block that need no tiles: of each layer's deltas, and of the products of a narrow last layer.
+    bias_sums: Vec<VectorSums<E>>,
+    narrow_sums: VectorSums<E>,
     /// Ones, then zeros: a window of it masks a panel's padding.
     mask: AlignedBuffer<E>,
     position: Vec<E>,
     row: RowScratch,
+    wide: WideLayers<E>,
 }
 
 impl<E: Real> Scratch<E> {
@@ -81,18 +105,21 @@ impl<E: Real> Scratch<E> {
         // Blocks of equal size, as far as panels allow.
         let blocks = most.div_ceil(panels_per_block::<E>(network));
         let panels = most.div_ceil(blocks);
-        let hidden = &network.layers()[..network.layers().len() - 1];
+        let (top, hidden) = network.layers().split_last().expect("a network has a layer");
         let room = |width: usize| AlignedBuffer::zeros(panels * panel_rows::<E>() * width);
         let mut mask = AlignedBuffer::zeros(2 * panel_rows::<E>());
         mask.as_mut_slice()[..panel_rows::<E>()].fill(E::ONE);
         Self {
             panels,
-            values: hidden.iter().map(|layer| room(layer.outputs)).collect(),
+            values: network.layers().iter().map(|layer| room(layer.outputs)).collect(),
             slopes: hidden.iter().map(|layer| room(if layer.activation.stores_slope() { layer.outputs } else { 0 })).collect(),
-            deltas: network.layers().iter().map(|layer| room(layer.outputs)).collect(),
+            tile: AlignedBuffer::zeros(BACK_ROWS * panel_rows::<E>()),
+            bias_sums: network.layers().iter().map(|layer| VectorSums::new(layer.outputs)).collect(),
+            narrow_sums: VectorSums::new(if is_narrow(network.layers()) { top.inputs * top.outputs } else { 0 }),
             mask,
             position: Vec::with_capacity(network.num_weights()),
             row: RowScratch::new(network.num_outputs(), num_targets),
+            wide: WideLayers::new(network, panels * panel_rows::<E>()),
         }
     }
 
@@ -108,8 +135,20 @@ impl<E: Real> FusedGradient<E> {
 
     /// The same on a given instruction set.
     pub(crate) fn with_arch(network: Arc<Network>, data: Arc<FusedData<E>>, likelihood: BlockLikelihood, arch: Arch) -> Self {
+        let rows = data.num_rows();
+        Self::with_room(network, data, likelihood, arch, rows)
+    }
+
+    /// The same for calls over at most `rows` rows, or more in several blocks.
+    pub(crate) fn with_room(
+        network: Arc<Network>,
+        data: Arc<FusedData<E>>,
+        likelihood: BlockLikelihood,
+        arch: Arch,
+        rows: usize,
+    ) -> Self {
         let num_targets = likelihood.num_targets(network.num_outputs());
-        let scratch = Scratch::new(&network, num_targets, data.num_rows());
+        let scratch = Scratch::new(&network, num_targets, rows);
         Self { network, data, likelihood, arch, scratch, gathered: None }
     }
 
@@ -122,8 +161,21 @@ impl<E: Real> FusedGradient<E> {
         weight_gradient: &mut [f64],
         parameter_gradient: &mut [f64],
     ) -> f64 {
+        let rows = 0..self.data.num_rows();
+        self.log_likelihood_and_gradient_of_range(rows, weights, parameters, weight_gradient, parameter_gradient)
+    }
+
+    /// The same over a range of rows that begins where a panel begins.
+    pub(crate) fn log_likelihood_and_gradient_of_range(
+        &mut self,
+        range: Range<usize>,
+        weights: &[f64],
+        parameters: &[f64],
+        weight_gradient: &mut [f64],
+        parameter_gradient: &mut [f64],
+    ) -> f64 {
         let data = Arc::clone(&self.data);
-        let rows = Rows::All { inputs: &data.inputs, targets: &data.targets };
+        let rows = Rows::Range { inputs: &data.inputs, targets: &data.targets, range };
         self.evaluate(rows, weights, parameters, weight_gradient, parameter_gradient)
     }
 
@@ -159,26 +211,29 @@ impl<E: Real> FusedGradient<E> {
         weight_gradient: &mut [f64],
         parameter_gradient: &mut [f64],
     ) -> f64 {
-        let Scratch { panels, values, slopes, deltas, mask, position, row } = &mut self.scratch;
+        let Scratch { panels, values, slopes, tile, bias_sums, narrow_sums, mask, position, row, wide } = &mut self.scratch;
         let sum = LikelihoodSum::new(&self.likelihood, parameters, parameter_gradient, row);
         let layers = self.network.layers();
         let position = E::convert(weights, position);
-        let buffers = Buffers { values, slopes, deltas, mask: mask.as_slice() };
+        let buffers = Buffers { values, slopes, tile, bias_sums, narrow_sums, mask: mask.as_slice(), wide };
         self.arch.dispatch(Pass { layers, panels: *panels, position, rows, buffers, sum, gradient: weight_gradient })
     }
 }
 
 /// Where a pass takes its rows from.
 enum Rows<'a, E> {
-    All { inputs: &'a PackedRows<E>, targets: &'a PackedRows<E> },
+    Range { inputs: &'a PackedRows<E>, targets: &'a PackedRows<E>, range: Range<usize> },
     Some { rows: &'a [usize], data: &'a FusedData<E>, gathered: &'a mut FusedRows<E> },
 }
 
 struct Buffers<'a, E> {
     values: &'a mut [AlignedBuffer<E>],
     slopes: &'a mut [AlignedBuffer<E>],
-    deltas: &'a mut [AlignedBuffer<E>],
+    tile: &'a mut AlignedBuffer<E>,
+    bias_sums: &'a mut [VectorSums<E>],
+    narrow_sums: &'a mut VectorSums<E>,
     mask: &'a [E],
+    wide: &'a mut WideLayers<E>,
 }
 
 /// One evaluation, dispatched to an instruction set once.
@@ -199,24 +254,28 @@ impl<E: Real> WithSimd for Pass<'_, E> {
     fn with_simd<S: Simd>(mut self, simd: S) -> f64 {
         let l = E::lanes(simd);
         self.gradient.fill(0.0);
+        self.buffers.wide.clear();
         let block = self.panels * panel_rows::<E>();
         let total = match &self.rows {
-            Rows::All { inputs, .. } => inputs.rows(),
+            Rows::Range { range, .. } => range.len(),
             Rows::Some { rows, .. } => rows.len(),
         };
         let mut first = 0;
         while first < total {
             let rows = block.min(total - first);
             let (inputs, targets) = match &mut self.rows {
-                Rows::All { inputs, targets } => (inputs.panels_from(first), targets.panels_from(first)),
+                Rows::Range { inputs, targets, range } => {
+                    (inputs.panels_from(range.start + first), targets.panels_from(range.start + first))
+                }
                 Rows::Some { rows: all, data, gathered } => {
-                    gathered.inputs.gather(&data.inputs, &all[first..first + rows]);
+                    data.gather_inputs(&all[first..first + rows], &mut gathered.inputs);
                     gathered.targets.gather(&data.targets, &all[first..first + rows]);
                     (gathered.inputs.panels_from(0), gathered.targets.panels_from(0))
                 }
             };
             add_block(l, self.layers, self.position, inputs, targets, rows, &mut self.buffers, &mut self.sum, self.gradient);
             first += rows;
+            self.buffers.wide.end_block(l, rows, first == total, self.layers, self.gradient);
         }
         self.sum.finish()
     }
@@ -245,39 +304,81 @@ fn add_block<L: Lanes>(
     let num_targets = targets.len() / (inputs.len() / layers[0].inputs);
     let top = layers.len() - 1;
     let num_outputs = layers[top].outputs;
+    let place =
+        |p: usize| Place { first: p * full_vectors, vectors: if p < panels.full { full_vectors } else { last_vectors } };
     for p in 0..rows.div_ceil(panel) {
-        let first = p * full_vectors;
-        let vectors = if p < panels.full { full_vectors } else { last_vectors };
-        let input = &inputs[first * layers[0].inputs..][..vectors * layers[0].inputs];
-        forward_panel(l, layers, position, input, buffers, first, vectors);
-
+        let here = place(p);
+        forward_panel(l, layers, position, here.of(inputs, layers[0].inputs), buffers, here);
         let rows_here = (rows - p * panel).min(panel);
-        let outputs = &mut L::vectors_mut(buffers.deltas[top].as_mut_slice())[first * num_outputs..][..vectors * num_outputs];
-        let targets = &targets[first * num_targets..][..vectors * num_targets];
-        let mask = &L::vectors(&buffers.mask[panel - rows_here..])[..vectors];
-        sum.add(l, LikelihoodPanel { outputs, targets, mask, rows: rows_here, num_outputs });
-
-        for i in (1..=top).rev() {
-            let width = layers[i].outputs;
-            let below = layers[i].inputs;
-            let activation = layers[i - 1].activation;
-            let stored = if activation.stores_slope() { &buffers.slopes[i - 1] } else { &buffers.values[i - 1] };
-            let stored = &L::vectors(stored.as_slice())[first * below..][..vectors * below];
-            let (lower, upper) = buffers.deltas.split_at_mut(i);
-            let delta = &L::vectors(upper[0].as_slice())[first * width..][..vectors * width];
-            let to = &mut L::vectors_mut(lower[i - 1].as_mut_slice())[first * below..][..vectors * below];
-            back_propagate(l, Dense::of(layers[i], position), delta, stored, activation.slope(), to, vectors);
-        }
+        let outputs = here.of_mut(L::vectors_mut(buffers.values[top].as_mut_slice()), num_outputs);
+        let mask = &L::vectors(&buffers.mask[panel - rows_here..])[..here.vectors];
+        let targets = here.of(targets, num_targets);
+        sum.add(l, LikelihoodPanel { outputs: &mut *outputs, targets, mask, rows: rows_here, num_outputs });
+        buffers.bias_sums[top].add(l, outputs, here.vectors);
     }
-    for (i, layer) in layers.iter().enumerate() {
-        let input = if i == 0 { inputs } else { L::vectors(buffers.values[i - 1].as_slice()) };
-        let delta = L::vectors(buffers.deltas[i].as_slice());
+    for (i, layer) in layers.iter().enumerate().rev() {
+        let narrow = i == top && is_narrow(layers);
         let (weights, biases) = gradient[layer.offset..layer.biases().end].split_at_mut(layer.inputs * layer.outputs);
-        add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
+        let (lower, upper) = buffers.values.split_at_mut(i);
+        let delta = L::vectors(upper[0].as_slice());
+        if !narrow {
+            let input = lower.last().map_or(inputs, |values| L::vectors(values.as_slice()));
+            let sides = Sides { panels, delta, outputs: layer.outputs, input, inputs: layer.inputs };
+            if buffers.wide.includes(i) {
+                buffers.wide.add(l, i, sides, weights);
+            } else {
+                add_weight_gradient(l, sides, 0..layer.outputs, 0..layer.inputs, weights, &mut []);
+            }
+        }
+        if let Some(values) = lower.last_mut() {
+            let (values, activation) = (L::vectors_mut(values.as_mut_slice()), layers[i - 1].activation);
+            let (slope, slopes) = (activation.slope(), L::vectors(buffers.slopes[i - 1].as_slice()));
+            for p in 0..rows.div_ceil(panel) {
+                let here = place(p);
+                let delta = here.of(delta, layer.outputs);
+                let slopes = if activation.stores_slope() { here.of(slopes, layer.inputs) } else { &[] };
+                let (dense, vectors) = (Dense::of(*layer, position), here.vectors);
+                let values = here.of_mut(values, layer.inputs);
+                let sums = buffers.bias_sums[i - 1].vectors_mut::<L>();
+                if narrow {
+                    let sides = NarrowSides { delta, slopes, slope, vectors };
+                    back_propagate_narrow(l, dense, sides, values, sums, buffers.narrow_sums.vectors_mut::<L>());
+                } else {
+                    let tile = L::vectors_mut(buffers.tile.as_mut_slice());
+                    back_propagate_in_place(l, dense, delta, Below { values, slopes, slope, sums, tile, vectors });
+                }
+            }
+        }
+        buffers.bias_sums[i].take(l, biases);
+        if narrow {
+            buffers.narrow_sums.take(l, weights);
+        }
     }
 }
 
-/// Takes one panel forward; its outputs go to the last layer's deltas.
+/// One panel within a block.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Vectors of a feature in the panels before.
+    first: usize,
+    /// Vectors of a feature in this panel.
+    vectors: usize,
+}
+
+impl Place {
+    /// The panel's part of a buffer with `width` features.
+    #[inline(always)]
+    fn of<V>(self, values: &[V], width: usize) -> &[V] {
+        &values[self.first * width..][..self.vectors * width]
+    }
+
+    #[inline(always)]
+    fn of_mut<V>(self, values: &mut [V], width: usize) -> &mut [V] {
+        &mut values[self.first * width..][..self.vectors * width]
+    }
+}
+
+/// Takes one panel forward.
 #[inline(always)]
 fn forward_panel<L: Lanes>(
     l: L,
@@ -285,23 +386,20 @@ fn forward_panel<L: Lanes>(
     position: &[L::E],
     input: &[L::V],
     buffers: &mut Buffers<'_, L::E>,
-    first: usize,
-    vectors: usize,
+    here: Place,
 ) {
-    let top = layers.len() - 1;
     for (i, layer) in layers.iter().enumerate() {
-        let span = first * layer.outputs..(first + vectors) * layer.outputs;
         let (lower, upper) = buffers.values.split_at_mut(i);
-        let input =
-            if i == 0 { input } else { &L::vectors(lower[i - 1].as_slice())[first * layer.inputs..][..vectors * layer.inputs] };
-        let output = if i == top { &mut buffers.deltas[top] } else { &mut upper[0] };
-        let output = &mut L::vectors_mut(output.as_mut_slice())[span.clone()];
-        forward(l, Dense::of(*layer, position), input, output, vectors);
-        if i < top {
-            let slopes = L::vectors_mut(buffers.slopes[i].as_mut_slice());
-            let slopes = if layer.activation.stores_slope() { &mut slopes[span] } else { slopes };
-            layer.activation.apply(l, output, slopes);
-        }
+        let input = lower.last().map_or(input, |values| here.of(L::vectors(values.as_slice()), layer.inputs));
+        let output = here.of_mut(L::vectors_mut(upper[0].as_mut_slice()), layer.outputs);
+        let slopes = match buffers.slopes.get_mut(i) {
+            Some(slopes) if layer.activation.stores_slope() => {
+                here.of_mut(L::vectors_mut(slopes.as_mut_slice()), layer.outputs)
+            }
+            _ => &mut [],
+        };
+        forward(l, Dense::of(*layer, position), input, output, here.vectors);
+        layer.activation.apply(l, output, slopes);
     }
 }
 
@@ -314,9 +412,9 @@ impl<E: Real> FusedGradient<E> {
 
     /// Writes the network's outputs at `inputs`, row after row.
     pub(crate) fn outputs(&mut self, weights: &[f64], inputs: &PackedRows<E>, outputs: &mut [f64]) {
-        let Scratch { values, slopes, deltas, mask, position, .. } = &mut self.scratch;
+        let Scratch { values, slopes, tile, bias_sums, narrow_sums, mask, position, wide, .. } = &mut self.scratch;
         let position = E::convert(weights, position);
-        let buffers = Buffers { values, slopes, deltas, mask: mask.as_slice() };
+        let buffers = Buffers { values, slopes, tile, bias_sums, narrow_sums, mask: mask.as_slice(), wide };
         self.arch.dispatch(Forward { layers: self.network.layers(), position, inputs, buffers, outputs });
     }
 }
@@ -345,8 +443,8 @@ impl<E: Real> WithSimd for Forward<'_, E> {
             let stride = padded_rows::<E>(rows);
             let vectors = stride / <E::Lanes<S> as Lanes>::WIDTH;
             let input = <E::Lanes<S> as Lanes>::vectors(&self.inputs.panels_from(first)[..stride * width]);
-            forward_panel(l, self.layers, self.position, input, &mut self.buffers, 0, vectors);
-            let from = self.buffers.deltas[top].as_slice();
+            forward_panel(l, self.layers, self.position, input, &mut self.buffers, Place { first: 0, vectors });
+            let from = self.buffers.values[top].as_slice();
             for row in 0..rows {
                 for output in 0..num_outputs {
                     self.outputs[(first + row) * num_outputs + output] = from[output * stride + row].to_f64();

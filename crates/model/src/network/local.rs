@@ -4,7 +4,7 @@
 //! 2015): two products forward, two back and two for the gradients, on panels `[feature][row]` as in the fused gradient.
 
 use super::block::{PackedRows, padded_rows, panel_rows};
-use super::dense::{Dense, Panels, Quadratic, add_weight_gradient, back_propagate, forward};
+use super::dense::{Dense, Panels, Sides, Slope, add_weight_gradient, back_propagate, forward};
 use super::{DenseLayer, DenseNetwork as Network};
 use crate::ChainRng;
 use crate::simd::{AlignedBuffer, Lanes, Real};
@@ -14,8 +14,8 @@ use rand_distr::{Distribution, StandardNormal};
 /// Bytes of buffers that a block of panels may take of the second-level cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
-const ONE: Quadratic = Quadratic { constant: 1.0, linear: 0.0, square: 0.0 };
-const TWICE: Quadratic = Quadratic { constant: 0.0, linear: 2.0, square: 0.0 };
+const ONE: Slope = Slope::Constant(1.0);
+const TWICE: Slope = Slope::Stored(2.0);
 
 /// A network at fixed inputs, with buffers for one block of rows.
 pub(crate) struct LocalNetwork {
@@ -183,7 +183,8 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
                 let (delta, input) = (L::vectors(delta), L::vectors(input));
                 let end = layer.offset + (layer.inputs + 1) * layer.outputs;
                 let (weights, biases) = gradient[layer.offset..end].split_at_mut(layer.inputs * layer.outputs);
-                add_weight_gradient(l, panels, delta, layer.outputs, input, layer.inputs, weights, biases);
+                let sides = Sides { panels, delta, outputs: layer.outputs, input, inputs: layer.inputs };
+                add_weight_gradient(l, sides, 0..layer.outputs, 0..layer.inputs, weights, biases);
             }
         }
         value
@@ -237,15 +238,12 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
             let (below, here) = buffers.split_at_mut(i);
             let Buffers { values, slopes, deltas, variances, .. } = &mut here[0];
             let stored = if layer.activation.stores_slope() { slopes } else { values };
-            let slope = layer.activation.slope();
-            let (constant, linear, square) = (l.splat(slope.constant), l.splat(slope.linear), l.splat(slope.square));
             let stored = place.of(L::vectors(stored.as_slice()), layer.outputs);
             let deltas = place.of_mut(L::vectors_mut(deltas.as_mut_slice()), layer.outputs);
             let variances = place.of_mut(L::vectors_mut(variances.as_mut_slice()), layer.outputs);
-            for ((delta, variance), &value) in deltas.iter_mut().zip(&mut *variances).zip(stored) {
-                let slope = l.fma(value, l.fma(value, square, linear), constant);
-                *delta = l.mul(*delta, slope);
-                *variance = l.mul(*variance, *delta);
+            layer.activation.slope().multiply(l, stored, deltas);
+            for (variance, &delta) in variances.iter_mut().zip(&*deltas) {
+                *variance = l.mul(*variance, delta);
             }
             let Some(below) = below.last_mut() else { continue };
             let input = place.of(L::vectors(below.values.as_slice()), layer.inputs);

@@ -16,9 +16,15 @@ mod fused_tests;
 mod gram;
 pub mod layers;
 mod local;
+mod narrow;
+mod parts;
+#[cfg(test)]
+mod parts_tests;
 mod plain;
 mod reference;
 mod spec;
+mod sums;
+mod wide;
 
 pub use activation::Activation;
 pub(crate) use activation::sigmoid;
@@ -29,6 +35,7 @@ pub(crate) use dense_network::DenseNetwork;
 pub(crate) use feature_gradient::{FeatureData, FeatureGradient, OutputLayer};
 pub(crate) use fused::{FusedData, FusedGradient};
 pub(crate) use local::{LocalNetwork, OutputPanel};
+pub(crate) use parts::SplitGradient;
 pub(crate) use plain::PlainNetwork;
 pub(crate) use reference::ReferenceNetwork;
 pub(crate) use spec::Form;

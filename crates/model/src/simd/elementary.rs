@@ -14,6 +14,10 @@ pub(crate) trait Coefficients: Copy + 'static {
     const EXP_LIMIT: Self;
     /// From here on tanh is 1 in this precision.
     const TANH_LIMIT: Self;
+    /// 2·log₂ e.
+    const TWO_LOG2_E: Self;
+    /// tanh(√t·ln 2/2)/√t on 0 ≤ t ≤ ¼.
+    const HALF_TANH: &'static [Self];
     /// From here on the normal distribution's lower tail is zero in this precision.
     const TAIL_LIMIT: Self;
     /// (exp(r) − 1 − r)/r² on |r| ≤ ln 2/2.
@@ -32,6 +36,16 @@ impl Coefficients for f64 {
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
     const EXP_LIMIT: f64 = 760.0;
     const TANH_LIMIT: f64 = 20.0;
+    const TWO_LOG2_E: f64 = 2.0 * std::f64::consts::LOG2_E;
+    const HALF_TANH: &'static [f64] = &[
+        0.346_573_590_279_972_65,
+        -0.013_876_027_166_204_885,
+        0.000_666_677_907_288_746_1,
+        -3.241_205_854_859_141e-5,
+        1.577_594_341_961_200_4e-6,
+        -7.674_373_732_937_131e-8,
+        3.583_207_831_960_828e-9,
+    ];
     const TAIL_LIMIT: f64 = 39.0;
     const EXPM1: &'static [f64] = &[
         0.500_000_000_000_000_4,
@@ -91,6 +105,8 @@ impl Coefficients for f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const EXP_LIMIT: f32 = 110.0;
     const TANH_LIMIT: f32 = 9.5;
+    const TWO_LOG2_E: f32 = 2.0 * std::f32::consts::LOG2_E;
+    const HALF_TANH: &'static [f32] = &[0.346_573_6, -0.013_876_021, 0.000_666_557_26, -3.163_606_8e-5];
     const TAIL_LIMIT: f32 = 14.5;
     const EXPM1: &'static [f32] = &[0.5, 0.166_665_45, 0.041_666_288, 0.008_366_474, 0.001_394_622_3];
     const ATANH: &'static [f32] = &[0.333_332_07, 0.200_108_23, 0.139_999_33, 0.140_107_13];
@@ -155,36 +171,40 @@ pub(crate) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
     l.mul(value, scale)
 }
 
-/// tanh(x) = expm1(2x)/(expm1(2x) + 2), on −|x|.
+/// tanh(x), from 2|x| = (k + f)·ln 2 with an integer k and |f| ≤ ½: with q = tanh(f·ln 2/2), s = 2^k and v = (s + 1) + q(s − 1) it is
+/// (q(s + 1) + (s − 1))/v up to k = 2, and 1 − 2(1 − q)/v above, which keeps the way up to 1 monotone.
 ///
 /// Several vectors go step by step together: one alone is a chain of some twenty dependent instructions and a division, more than the
 /// processor looks ahead.
 #[inline(always)]
 pub(crate) fn tanh<L: Lanes, const N: usize>(l: L, x: [L::V; N]) -> [L::V; N] {
     let (zero, one, two) = (l.splat(L::E::ZERO), l.splat(L::E::ONE), l.splat(L::E::from_f64(2.0)));
+    let four = l.splat(L::E::from_f64(4.0));
     let (limit, round) = (l.splat(L::E::TANH_LIMIT), l.splat(L::E::ROUND));
-    let (mut rounded, mut r) = ([zero; N], [zero; N]);
+    let (mut rounded, mut f, mut square) = ([zero; N], [zero; N], [zero; N]);
     for n in 0..N {
-        let doubled = l.mul(l.at_most(l.abs(x[n]), limit), l.splat(L::E::from_f64(-2.0)));
-        rounded[n] = l.fma(doubled, l.splat(L::E::LOG2_E), round);
-        let k = l.sub(rounded[n], round);
-        r[n] = l.negative_fma(k, l.splat(L::E::LN2_HIGH), doubled);
-        r[n] = l.negative_fma(k, l.splat(L::E::LN2_LOW), r[n]);
+        let scaled = l.mul(l.at_most(l.abs(x[n]), limit), l.splat(L::E::TWO_LOG2_E));
+        rounded[n] = l.add(scaled, round);
+        f[n] = l.sub(scaled, l.sub(rounded[n], round));
+        square[n] = l.mul(f[n], f[n]);
     }
-    let mut degree = L::E::EXPM1.len() - 1;
-    let mut tail = [l.splat(L::E::EXPM1[degree]); N];
+    let mut degree = L::E::HALF_TANH.len() - 1;
+    let mut q = [l.splat(L::E::HALF_TANH[degree]); N];
     while degree > 0 {
         degree -= 1;
         for n in 0..N {
-            tail[n] = l.fma(tail[n], r[n], l.splat(L::E::EXPM1[degree]));
+            q[n] = l.fma(q[n], square[n], l.splat(L::E::HALF_TANH[degree]));
         }
     }
     let mut value = [zero; N];
     for n in 0..N {
-        let reduced = l.fma(l.mul(r[n], r[n]), tail[n], r[n]);
+        let q = l.mul(q[n], f[n]);
         let scale = l.power_of_two(rounded[n]);
-        let expm1 = l.fma(scale, reduced, l.sub(scale, one));
-        value[n] = l.copysign(l.div(expm1, l.add(expm1, two)), x[n]);
+        let (sum, difference) = (l.add(scale, one), l.sub(scale, one));
+        let upper = l.select_less(four, scale, l.negative_fma(q, two, two), l.fma(q, sum, difference));
+        let ratio = l.div(upper, l.fma(q, difference, sum));
+        let ratio = l.select_less(four, scale, l.sub(one, ratio), ratio);
+        value[n] = l.copysign(ratio, x[n]);
     }
     value
 }

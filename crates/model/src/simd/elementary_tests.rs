@@ -1,7 +1,9 @@
 //! Check the elementary functions against the standard library's and against values computed in 60 digits.
 
 use super::{Lanes, Real, exp, gelu_and_slope, log_at_least_one, sigmoid, silu_and_slope, softplus_and_slope, tanh};
+use crate::{Purpose, stream};
 use pulp::{Arch, Simd, WithSimd};
+use rand::RngExt;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Function {
@@ -109,6 +111,61 @@ fn points(function: Function, largest: f64, smallest: f64) -> Vec<f64> {
         xs.retain(|x| *x >= 1.0);
     }
     xs
+}
+
+/// Random bit patterns: every sign, exponent and mantissa alike, subnormal numbers among them.
+fn random_doubles(function: Function) -> Vec<f64> {
+    let mut rng = stream(7, 0, Purpose::Test);
+    let random = (0..60_000).map(|_| f64::from_bits(rng.random()));
+    // Half of all exponents are far outside the range where anything happens; these are inside it.
+    let mut near = stream(8, 0, Purpose::Test);
+    let inside = (0..60_000).map(|_| {
+        let bits: u64 = near.random();
+        f64::from_bits(bits & !(0x7ff << 52) | (1023 - 30 + (bits >> 52) % 40) << 52)
+    });
+    random.chain(inside).filter(|x| x.is_finite() && (function != Log || *x >= 1.0)).collect()
+}
+
+fn random_singles(function: Function) -> Vec<f32> {
+    let mut rng = stream(9, 0, Purpose::Test);
+    let random = (0..120_000).map(|_| f32::from_bits(rng.random()));
+    random.filter(|x| x.is_finite() && (function != Log || *x >= 1.0)).collect()
+}
+
+#[test]
+fn random_bit_patterns_are_within_four_units_in_the_last_place() {
+    for arch in instruction_sets() {
+        for function in ALL {
+            let xs = random_doubles(function);
+            let (error, at) = worst(function, &map(arch, function, &xs), &xs, 52, f64::from_bits(1), |x| x);
+            assert!(error <= 4.0, "{function:?} on {arch:?}: {error} units at {at:e}");
+            let xs = random_singles(function);
+            let found: Vec<f64> = map(arch, function, &xs).iter().map(|x| f64::from(*x)).collect();
+            let xs: Vec<f64> = xs.iter().map(|x| f64::from(*x)).collect();
+            let (error, at) = worst(function, &found, &xs, 23, f64::from(f32::from_bits(1)), |x| f64::from(x as f32));
+            assert!(error <= 4.0, "single {function:?} on {arch:?}: {error} units at {at:e}");
+        }
+    }
+}
+
+#[test]
+fn tanh_is_odd_bit_for_bit_and_never_beyond_one() {
+    for arch in instruction_sets() {
+        let xs: Vec<f64> = random_doubles(Tanh);
+        let mirrored: Vec<f64> = xs.iter().map(|x| -x).collect();
+        for (y, z) in map(arch, Tanh, &xs).iter().zip(&map(arch, Tanh, &mirrored)) {
+            assert_eq!(y.to_bits(), (-z).to_bits());
+            assert!(y.abs() <= 1.0);
+        }
+        let xs: Vec<f32> = random_singles(Tanh);
+        let mirrored: Vec<f32> = xs.iter().map(|x| -x).collect();
+        for (y, z) in map(arch, Tanh, &xs).iter().zip(&map(arch, Tanh, &mirrored)) {
+            assert_eq!(y.to_bits(), (-z).to_bits());
+            assert!(y.abs() <= 1.0);
+        }
+        assert_eq!(map(arch, Tanh, &[f64::MAX, f64::MIN]), [1.0, -1.0]);
+        assert_eq!(map(arch, Tanh, &[f32::MAX, f32::MIN]), [1.0, -1.0]);
+    }
 }
 
 /// The largest error in units in the last place, and where. Slopes that cross zero are judged on the scale of 1.

@@ -59,12 +59,15 @@ pub(crate) trait Lanes: Copy {
     fn power_of_two(self, rounded: Self::V) -> Self::V;
     /// k and m of x = 2^k·m with m in [√½, √2), for normal x of at least √½.
     fn exponent_and_mantissa(self, x: Self::V) -> (Self::V, Self::V);
+    /// The elements moved `count` lanes down, those below the first coming in at the top.
+    fn rotate_left(self, a: Self::V, count: usize) -> Self::V;
     /// The sum of a vector's elements.
     fn sum(self, a: Self::V) -> Self::E;
     /// The sums of four vectors' elements, for fewer instructions than four times one.
     fn sum_four(self, a: [Self::V; 4]) -> [Self::E; 4];
 
     fn vectors(values: &[Self::E]) -> &[Self::V];
+    fn elements(vectors: &[Self::V]) -> &[Self::E];
     fn vectors_mut(values: &mut [Self::E]) -> &mut [Self::V];
 }
 
@@ -219,6 +222,10 @@ impl<S: Simd> Lanes for DoubleLanes<S> {
         (self.sub(bytemuck::cast(exponent), self.splat(two_52)), bytemuck::cast(mantissa))
     }
     #[inline(always)]
+    fn rotate_left(self, a: S::f64s, count: usize) -> S::f64s {
+        self.0.rotate_left_f64s(a, count)
+    }
+    #[inline(always)]
     fn sum(self, a: S::f64s) -> f64 {
         self.0.reduce_sum_f64s(a)
     }
@@ -245,6 +252,10 @@ impl<S: Simd> Lanes for DoubleLanes<S> {
     #[inline(always)]
     fn vectors(values: &[f64]) -> &[S::f64s] {
         S::as_simd_f64s(values).0
+    }
+    #[inline(always)]
+    fn elements(vectors: &[S::f64s]) -> &[f64] {
+        bytemuck::cast_slice(vectors)
     }
     #[inline(always)]
     fn vectors_mut(values: &mut [f64]) -> &mut [S::f64s] {
@@ -333,6 +344,10 @@ impl<S: Simd> Lanes for SingleLanes<S> {
         (self.sub(bytemuck::cast(exponent), self.splat(two_23)), bytemuck::cast(mantissa))
     }
     #[inline(always)]
+    fn rotate_left(self, a: S::f32s, count: usize) -> S::f32s {
+        self.0.rotate_left_f32s(a, count)
+    }
+    #[inline(always)]
     fn sum(self, a: S::f32s) -> f32 {
         self.0.reduce_sum_f32s(a)
     }
@@ -356,6 +371,10 @@ impl<S: Simd> Lanes for SingleLanes<S> {
     #[inline(always)]
     fn vectors(values: &[f32]) -> &[S::f32s] {
         S::as_simd_f32s(values).0
+    }
+    #[inline(always)]
+    fn elements(vectors: &[S::f32s]) -> &[f32] {
+        bytemuck::cast_slice(vectors)
     }
     #[inline(always)]
     fn vectors_mut(values: &mut [f32]) -> &mut [S::f32s] {

@@ -39,7 +39,7 @@ impl<E: Real> Kernel<E> for Products<'_, E> {
     #[inline(always)]
     fn run<L: Lanes<E = E>>(self, l: L) {
         let operands = Operands { plan: self.plan, packed: self.packed, biases: self.biases, source: L::vectors(self.source) };
-        products(l, operands, L::vectors_mut(self.target));
+        products(l, &operands, L::vectors_mut(self.target));
     }
 }
 

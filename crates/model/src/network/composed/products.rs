@@ -68,7 +68,7 @@ pub(crate) struct Operands<'a, L: Lanes> {
 
 /// Writes all targets of a plan.
 #[inline(always)]
-pub(crate) fn products<L: Lanes>(l: L, operands: Operands<'_, L>, target: &mut [L::V]) {
+pub(crate) fn products<L: Lanes>(l: L, operands: &Operands<'_, L>, target: &mut [L::V]) {
     let width = line_vectors::<L>();
     let plan = operands.plan;
     for first in (0..plan.taps.len().max(1)).step_by(TAPS) {
@@ -81,12 +81,12 @@ pub(crate) fn products<L: Lanes>(l: L, operands: Operands<'_, L>, target: &mut [
             for v in 0..width {
                 match now {
                     [a, b, c, d] if L::MANY_REGISTERS => {
-                        columns::<L, 4>(l, &operands, target, [a, b, c, d].map(|place| shifted(place, width, v)), taps.clone());
+                        columns::<L, 4>(l, operands, target, [a, b, c, d].map(|place| shifted(place, width, v)), taps.clone());
                     }
                     [a, b, ..] => {
-                        columns::<L, 2>(l, &operands, target, [shifted(a, width, v), shifted(b, width, v)], taps.clone())
+                        columns::<L, 2>(l, operands, target, [shifted(a, width, v), shifted(b, width, v)], taps.clone())
                     }
-                    [a] => columns::<L, 1>(l, &operands, target, [shifted(a, width, v)], taps.clone()),
+                    [a] => columns::<L, 1>(l, operands, target, [shifted(a, width, v)], taps.clone()),
                     [] => {}
                 }
             }
@@ -239,8 +239,8 @@ fn add_places<L: Lanes>(
     let mut first = 0;
     for tile in 0..count {
         let channels = size + usize::from(tile < larger);
-        for channel in first..first + channels {
-            biases[channel] += channel_sum(l, plan, places, derivatives, channel);
+        for (bias, channel) in biases[first..].iter_mut().zip(first..first + channels) {
+            *bias += channel_sum(l, plan, places, derivatives, channel);
         }
         match channels {
             5 if L::MANY_REGISTERS => gradient_tiles::<L, 5>(l, plan, places, source, derivatives, weights, first),
@@ -306,8 +306,8 @@ fn gradient_tile<L: Lanes, const M: usize, const N: usize>(
     // A last tile that is not full repeats its last tap, and drops what comes of it.
     let used = N.min(plan.taps.len() - tap);
     let mut from = [0; N];
-    for n in 0..N {
-        from[n] = plan.taps[tap + n.min(used - 1)] * width;
+    for (n, from) in from.iter_mut().enumerate() {
+        *from = plan.taps[tap + n.min(used - 1)] * width;
     }
     let mut sums = [[l.splat(L::E::ZERO); N]; M];
     for &(shift, to) in places {

@@ -64,7 +64,7 @@ impl<E: BlockReal> BlockSequence<E> {
         let (mut kept, mut packed) = (2 * widest, 0);
         for step in &mut steps {
             step.kept = kept..kept + step.layer.num_kept();
-            step.slopes = step.kept.end..step.kept.end + if step.activation.keeps_slope() { step.outputs } else { 0 };
+            step.slopes = step.kept.end..step.kept.end + if step.activation.stores_slope() { step.outputs } else { 0 };
             step.output = step.slopes.end..step.slopes.end + step.outputs;
             kept = step.output.end;
             step.packed = packed..packed + step.layer.num_packed();
@@ -85,9 +85,9 @@ impl<E> Step<E> {
         Self { layer, activation, weights, packed: 0..0, inputs, outputs, kept: 0..0, slopes: 0..0, output: 0..0 }
     }
 
-    fn pass<'a>(&self, of_sequence: Pass<'a, E>) -> Pass<'a, E> {
-        let Pass { weights, packed, .. } = of_sequence;
-        Pass { weights: &weights[self.weights.clone()], packed: &packed[self.packed.clone()], ..of_sequence }
+    fn pass<'a>(&self, of_sequence: &Pass<'a, E>) -> Pass<'a, E> {
+        let (weights, packed) = (of_sequence.weights, of_sequence.packed);
+        Pass { weights: &weights[self.weights.clone()], packed: &packed[self.packed.clone()], ..*of_sequence }
     }
 }
 
@@ -118,7 +118,7 @@ impl<E: BlockReal> BlockLayer<E> for BlockSequence<E> {
             let (slopes, rest) = rest.split_at_mut(step.slopes.len() * line_rows::<E>());
             let values = &mut rest[..step.outputs * line_rows::<E>()];
             let from = if index == 0 { input } else { &before[before.len() - step.inputs * line_rows::<E>()..] };
-            step.layer.forward(step.pass(pass), from, values, own);
+            step.layer.forward(step.pass(&pass), from, values, own);
             if step.activation != Activation::Identity {
                 dispatch(pass.arch, Activate { activation: step.activation, values, slopes });
             }
@@ -146,7 +146,7 @@ impl<E: BlockReal> BlockLayer<E> for BlockSequence<E> {
                 dispatch(pass.arch, Slope { activation, values: output, slopes, derivatives });
             }
             step.layer.backward(
-                step.pass(pass),
+                step.pass(&pass),
                 Sides {
                     input: if index == 0 { input } else { &before[before.len() - step.inputs * line..] },
                     output,
@@ -162,7 +162,7 @@ impl<E: BlockReal> BlockLayer<E> for BlockSequence<E> {
 
     fn flush(&self, pass: Pass<'_, E>, kept: &[E], gradient: &mut [f64]) {
         for step in &self.steps {
-            step.layer.flush(step.pass(pass), &kept[lines::<E>(&step.kept)], &mut gradient[step.weights.clone()]);
+            step.layer.flush(step.pass(&pass), &kept[lines::<E>(&step.kept)], &mut gradient[step.weights.clone()]);
         }
     }
 }
