@@ -1,5 +1,7 @@
 //! Evaluate LeNet-5 and a small residual network on handwritten digits, where the data are at hand.
 
+#![allow(clippy::print_stdout)]
+
 use ergodic::diagnostics::metrics::accuracy;
 use ergodic::model::layers::{AveragePool, Conv2d, Dense, FilterResponseNorm, Flatten, Residual};
 use ergodic::model::{Precision, Purpose, Standardize, stream};

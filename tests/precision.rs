@@ -114,7 +114,6 @@ fn single_precision_has_the_moments_of_double_precision() {
         [("regression", regression), ("two classes", two_classes), ("three classes", three_classes)];
     for (name, build) in models {
         let z = largest_z(&build(), &build().with_precision(Precision::Single));
-        println!("{name}: largest |z| {z:.2}");
         assert!(z < LIMIT, "{name}: largest |z| {z}");
     }
 }
@@ -122,6 +121,5 @@ fn single_precision_has_the_moments_of_double_precision() {
 #[test]
 fn a_slightly_different_single_precision_model_is_found() {
     let z = largest_z(&known_noise(), &too_little_noise().with_precision(Precision::Single));
-    println!("15 % less noise: largest |z| {z:.2}");
     assert!(z > LIMIT, "noise that is 15 % too small goes unnoticed: largest |z| {z}");
 }

@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use std::sync::Arc;
 
 /// Bytes of features that a block may take of the second-level cache.
-const BLOCK_BYTES: usize = 1 << 19;
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// The rows that a gradient sums over; chains share them.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl<E: Real> FeatureGradient<E> {
         let widths = Widths { hidden: top.inputs, outputs: top.outputs };
         let rows = padded_rows::<E>(data.inputs.rows());
         let total = rows.div_ceil(panel_rows::<E>()).max(1);
-        let most = (BLOCK_BYTES / (widths.all() * panel_rows::<E>() * size_of::<E>())).clamp(2, 16);
+        let most = (BLOCK_BYTES / (widths.all() * panel_rows::<E>() * size_of::<E>())).clamp(2, 4);
         // Blocks of equal size, as far as panels allow.
         let panels = total.div_ceil(total.div_ceil(most));
         let mut mask = AlignedBuffer::zeros(2 * panel_rows::<E>());
