@@ -16,7 +16,7 @@ const PART_OPERATIONS: usize = 1 << 25;
 const PART_ROWS: usize = 1024;
 
 /// Most parts, which bounds the memory of their gradients.
-const MOST_PARTS: usize = 16;
+const MOST_PARTS: usize = 8;
 
 /// Operations that an activation counts for.
 const ACTIVATION: usize = 50;
