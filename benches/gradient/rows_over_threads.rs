@@ -1,10 +1,7 @@
-//! Measure the gradient of a wide network on many rows, on one thread and with its rows split over two.
+//! Time the gradient of a wide network on many rows, on one thread and with its rows split over two.
 //!
-//! `cargo bench --bench rows_over_threads` prints a table, with `-- --json` one object a line. The floor on two threads is the operations
-//! at the peak that two threads reach at once, plus half the activations at their best measured time on one. Minibatches are compared
-//! with their share of the full gradient's time.
-
-#![allow(clippy::print_stdout)]
+//! The floor on two threads is the operations at the peak that two threads reach at once, plus half the activations at their best
+//! measured time on one. Minibatches are compared with their share of the full gradient's time.
 
 use ergodic::model::Activation;
 use ergodic::model::bench_support::{Elementary, MeasuredGradient, Precision, apply_f32, apply_f64, multiply_adds};
@@ -63,8 +60,11 @@ fn summary(mut times: Vec<f64>) -> (f64, f64) {
     (times[0], times[times.len() / 2])
 }
 
-fn main() {
-    let json = std::env::args().any(|argument| argument == "--json");
+/// Measures and prints, as the table or as one object a line.
+pub(crate) fn run(json: bool) {
+    if !json {
+        println!("\nrows over threads");
+    }
     let products: usize = WIDTHS.windows(2).map(|pair| pair[0] * pair[1]).sum();
     let operations = (2 * ROWS * (3 * products - WIDTHS[0] * WIDTHS[1])) as f64;
     for (name, precision) in [("f64", Precision::Double), ("f32", Precision::Single)] {

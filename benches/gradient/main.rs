@@ -1,10 +1,12 @@
-//! Measure the gradient of small networks against what the core's arithmetic allows.
+//! Measure the gradient of networks against what the core's arithmetic allows.
 //!
 //! `cargo bench --bench gradient` prints a table, with `-- --json` one object a line. All cases take turns in each round, and medians
 //! over rounds are shown. The floor of a case is the operations that its matrix products need at the core's own peak (measured here with
 //! independent multiply-adds) plus its elementary functions at their best measured time each; the share is floor over measured time.
 
 #![allow(clippy::print_stdout)]
+
+mod rows_over_threads;
 
 use ergodic::model::Activation;
 use ergodic::model::bench_support::{Elementary, MeasuredGradient, Precision, apply_f32, apply_f64, multiply_adds};
@@ -71,6 +73,7 @@ struct Field {
     peak: Contender,
     tanh: Contender,
     exp: Contender,
+    relu: Contender,
     gradients: Vec<Contender>,
 }
 
@@ -115,6 +118,7 @@ fn field(name: &'static str, precision: Precision) -> Field {
         }),
         tanh: elementary(Elementary::Tanh, precision),
         exp: elementary(Elementary::Exp, precision),
+        relu: elementary(Elementary::Relu, precision),
         gradients,
     }
 }
@@ -127,6 +131,7 @@ fn main() {
             field.peak.turn();
             field.tanh.turn();
             field.exp.turn();
+            field.relu.turn();
             for gradient in &mut field.gradients {
                 gradient.turn();
             }
@@ -136,6 +141,7 @@ fn main() {
         let peak = field.operations / field.peak.best();
         let tanh = field.tanh.best() / ELEMENTS as f64;
         let exp = field.exp.best() / ELEMENTS as f64;
+        let relu = field.relu.best() / ELEMENTS as f64;
         if !json {
             println!("\n{}: peak {:.1} GFLOP/s, tanh {:.3} ns, exp {:.3} ns", field.name, peak * 1e-9, tanh * 1e9, exp * 1e9);
             println!("network            rows   us/gradient   GFLOP/s   floor us   share   best share");
@@ -145,10 +151,10 @@ fn main() {
             let operations = (2 * rows * (3 * products - widths[0] * widths[1])) as f64;
             let hidden: usize = widths[1..widths.len() - 1].iter().sum();
             let outputs = widths[widths.len() - 1];
-            // A standard deviation for each row takes one exponential, classes one each; ReLU is no elementary function.
-            let tanhs = if *activation == Activation::Tanh { hidden } else { 0 };
+            // A standard deviation for each row takes one exponential, classes one each.
+            let each = if *activation == Activation::Tanh { tanh } else { relu };
             let exps = if outputs > 2 { outputs } else { outputs - 1 };
-            let floor = operations / peak + *rows as f64 * (tanhs as f64 * tanh + exps as f64 * exp);
+            let floor = operations / peak + *rows as f64 * (hidden as f64 * each + exps as f64 * exp);
             let (time, best) = (gradient.median(), gradient.best());
             let name = widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
             let (us, gflops, floor_us, share) = (time * 1e6, operations / time * 1e-9, floor * 1e6, floor / time);
@@ -167,4 +173,5 @@ fn main() {
             }
         }
     }
+    rows_over_threads::run(json);
 }
