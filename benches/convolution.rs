@@ -8,15 +8,17 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "support/contender.rs"]
+mod contender;
+
+use contender::Contender;
 use ergodic::model::bench_support::{MeasuredNetwork, Precision, multiply_adds};
 use ergodic::model::layers::{AveragePool, Conv2d, Dense, FilterResponseNorm, Flatten, Residual};
 use ergodic::model::{Activation, Network};
 use nalgebra::{DMatrix, RealField};
 use std::hint::black_box;
-use std::time::Instant;
 
 const ROUNDS: usize = 7;
-const SECONDS_PER_TURN: f64 = 0.02;
 
 /// One product of a layer: output channels, inputs that each sums over, places, and whether derivatives pass on.
 type Product = (usize, usize, usize, bool);
@@ -80,44 +82,6 @@ fn cases() -> Vec<Case> {
 /// Operations of a gradient over one row.
 fn operations(products: &[Product]) -> f64 {
     products.iter().map(|&(m, k, n, passes_on)| (2 * m * k * n * if passes_on { 3 } else { 2 }) as f64).sum()
-}
-
-/// Something to time: a call, and the seconds it took in each round.
-struct Contender {
-    call: Box<dyn FnMut()>,
-    calls_per_turn: usize,
-    seconds: Vec<f64>,
-}
-
-impl Contender {
-    fn new(mut call: impl FnMut() + 'static) -> Self {
-        call();
-        let start = Instant::now();
-        let mut calls = 0;
-        while calls < 1 || start.elapsed().as_secs_f64() < SECONDS_PER_TURN {
-            call();
-            calls += 1;
-        }
-        Self { call: Box::new(call), calls_per_turn: calls, seconds: Vec::new() }
-    }
-
-    fn turn(&mut self) {
-        let start = Instant::now();
-        for _ in 0..self.calls_per_turn {
-            (self.call)();
-        }
-        self.seconds.push(start.elapsed().as_secs_f64() / self.calls_per_turn as f64);
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    }
-
-    fn best(&self) -> f64 {
-        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
-    }
 }
 
 /// The products of a network's gradient over all rows, a layer at a time.

@@ -7,58 +7,22 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "support/contender.rs"]
+mod contender;
+
+use contender::Contender;
 use ergodic::model::bench_support::{Elementary, apply_f32, apply_f64, multiply_adds};
 use ergodic::model::{
     Activation, BayesianNetwork, Dataset, Gaussian, IntegratedOutput, Network, NormalPrior, Posterior, Precision, bench_support,
 };
 use nalgebra::DMatrix;
 use std::hint::black_box;
-use std::time::Instant;
 
 const ROUNDS: usize = 25;
-const SECONDS_PER_TURN: f64 = 0.004;
 const ELEMENTS: usize = 1024;
 
 const NETWORKS: [(&[usize], usize); 4] =
     [(&[8, 50, 1], 691), (&[8, 50, 50, 1], 927), (&[6, 16, 16, 1], 277), (&[4, 50, 1], 9568)];
-
-/// Something to time: a call, and the seconds it took in each round.
-struct Contender {
-    call: Box<dyn FnMut()>,
-    calls_per_turn: usize,
-    seconds: Vec<f64>,
-}
-
-impl Contender {
-    fn new(mut call: impl FnMut() + 'static) -> Self {
-        call();
-        let start = Instant::now();
-        let mut calls = 0;
-        while calls < 3 || start.elapsed().as_secs_f64() < SECONDS_PER_TURN {
-            call();
-            calls += 1;
-        }
-        Self { call: Box::new(call), calls_per_turn: calls, seconds: Vec::new() }
-    }
-
-    fn turn(&mut self) {
-        let start = Instant::now();
-        for _ in 0..self.calls_per_turn {
-            (self.call)();
-        }
-        self.seconds.push(start.elapsed().as_secs_f64() / self.calls_per_turn as f64);
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    }
-
-    fn best(&self) -> f64 {
-        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-}
 
 /// Multiply-adds of the two gradients: (whole, without output layer) in the network's precision, and those of the latter in f64.
 fn multiply_add_counts(widths: &[usize], rows: usize) -> (f64, f64, f64) {

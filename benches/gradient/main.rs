@@ -6,15 +6,17 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../support/contender.rs"]
+mod contender;
+
 mod rows_over_threads;
 
+use contender::Contender;
 use ergodic::model::Activation;
 use ergodic::model::bench_support::{Elementary, MeasuredGradient, Precision, apply_f32, apply_f64, multiply_adds};
 use std::hint::black_box;
-use std::time::Instant;
 
 const ROUNDS: usize = 15;
-const SECONDS_PER_TURN: f64 = 0.004;
 
 /// Widths, activation of the hidden layers, rows.
 const NETWORKS: [(&[usize], Activation, usize); 8] = [
@@ -27,44 +29,6 @@ const NETWORKS: [(&[usize], Activation, usize); 8] = [
     (&[784, 100, 10], Activation::Tanh, 1000),
     (&[1, 8, 1], Activation::Tanh, 100),
 ];
-
-/// Something to time: a call, and the seconds it took in each round.
-struct Contender {
-    call: Box<dyn FnMut()>,
-    calls_per_turn: usize,
-    seconds: Vec<f64>,
-}
-
-impl Contender {
-    fn new(mut call: impl FnMut() + 'static) -> Self {
-        call();
-        let start = Instant::now();
-        let mut calls = 0;
-        while calls < 3 || start.elapsed().as_secs_f64() < SECONDS_PER_TURN {
-            call();
-            calls += 1;
-        }
-        Self { call: Box::new(call), calls_per_turn: calls, seconds: Vec::new() }
-    }
-
-    fn turn(&mut self) {
-        let start = Instant::now();
-        for _ in 0..self.calls_per_turn {
-            (self.call)();
-        }
-        self.seconds.push(start.elapsed().as_secs_f64() / self.calls_per_turn as f64);
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    }
-
-    fn best(&self) -> f64 {
-        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-}
 
 /// The contenders of one precision.
 struct Field {
