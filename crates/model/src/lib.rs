@@ -52,7 +52,7 @@ pub use prior::{
     SpikeAndSlabPrior, StudentTPrior, grid_positions, squared_exponential,
 };
 pub use recording::{Recorder, Recording, position_of};
-pub use rng::{ChainRng, Purpose, stream};
+pub use rng::{ChainRng, Purpose, record_stream, stream};
 pub use row_threads::RowThreads;
 pub use starting_at::StartingAt;
 pub use tempered::{Tempered, TemperedError};

@@ -46,3 +46,19 @@ pub fn stream(seed: u64, chain: usize, purpose: Purpose) -> ChainRng {
     rng.set_stream((chain as u64 + 1) << 8 | purpose as u64);
     rng
 }
+
+/// The stream of what stored draw `index` of chain `chain` adds to its position, each 2²⁴ words long: a resumed run records the same.
+///
+/// ```
+/// use ergodic_model::record_stream;
+/// use rand::RngExt;
+/// let one: u64 = record_stream(7, 0, 3).random();
+/// assert_eq!(one, record_stream(7, 0, 3).random::<u64>());
+/// assert_ne!(one, record_stream(7, 0, 4).random::<u64>());
+/// ```
+#[must_use]
+pub fn record_stream(seed: u64, chain: usize, index: usize) -> ChainRng {
+    let mut rng = stream(seed, chain, Purpose::Record);
+    rng.set_word_pos((index as u128) << 24);
+    rng
+}

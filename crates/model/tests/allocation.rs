@@ -1,55 +1,12 @@
 //! Check that gradients of networks allocate nothing after the first.
 
-// A counting allocator cannot be written without `unsafe`: it passes every call on to the system's allocator with the same arguments,
-// so its contract is that allocator's own.
-#![allow(unsafe_code)]
+mod counting;
 
+use counting::allocations;
 use ergodic_model::{
     Activation, BayesianNetwork, Categorical, Dataset, Gaussian, Likelihood, Network, NormalPrior, Posterior, Precision,
 };
 use nalgebra::DMatrix;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is about to end has no counter, and nobody reads it.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every method forwards to `System` with unchanged arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
 
 /// A network over made-up rows; the classes of a classification are 0, 1 and 2.
 fn network(likelihood: impl Likelihood + 'static, activation: Activation, rows: usize) -> BayesianNetwork {

@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::initial::initial_state;
 use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Method, Observer, Progress, Run};
 use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Sink, Statistics};
-use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior, Purpose, Recording, stream};
+use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior, Purpose, Recording, record_stream, stream};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -228,7 +228,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
             let statistics = living.row.as_slice();
             let is_kept = sink.is_some() || (phase == Phase::Sampling && self.keep_draws);
             let position = match living.state.position() {
-                position if is_kept => recording.draw(position, || self.record_stream(chain, iteration))?,
+                position if is_kept => recording.draw(position, || record_stream(self.run.seed, chain, iteration))?,
                 position => position,
             };
             if let Some(sink) = sink {
@@ -264,13 +264,6 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
             }
         }
         Ok(Outcome::Completed)
-    }
-
-    /// The random stream of what draw `iteration` adds to its position: the same after a resumption.
-    fn record_stream(&self, chain: usize, iteration: usize) -> ChainRng {
-        let mut rng = stream(self.run.seed, chain, Purpose::Record);
-        rng.set_word_pos((iteration as u128) << 24);
-        rng
     }
 
     /// One transition, and what adaptation learns from it.

@@ -12,7 +12,7 @@ use crate::optimise::Failure;
 use crate::{DiagonalNormal, FitError, FitObserver, Silent, parallel};
 use climb::{Fitted, fit_from};
 use ergodic_draws::{ChainDraws, Column, Draws, FieldKind, Origin, RunReport, Statistics};
-use ergodic_model::{ChainRng, Posterior, Purpose, Recording, stream};
+use ergodic_model::{Posterior, Purpose, Recording, record_stream, stream};
 use std::time::Instant;
 
 const METHOD: &str = "mean_field";
@@ -168,7 +168,7 @@ fn draw(
         let lp =
             density.log_density_and_gradient(&position, &mut gradient).map_err(FitError::at(METHOD, settings.steps + index))?;
         let log_q = q.log_density(&position);
-        let recorded = recording.draw(&position, || record_stream(settings.seed, index));
+        let recorded = recording.draw(&position, || record_stream(settings.seed, 0, index));
         chain.push(recorded.map_err(FitError::at(METHOD, settings.steps + index))?);
         statistics.push(&[lp, log_q]);
         differences.push(lp - log_q);
@@ -184,13 +184,6 @@ fn draw(
     }
     chain.statistics = statistics;
     Ok((chain, elbo, elbo_se))
-}
-
-/// The random stream of what draw `index` adds to its position.
-fn record_stream(seed: u64, index: usize) -> ChainRng {
-    let mut rng = stream(seed, 0, Purpose::Record);
-    rng.set_word_pos((index as u128) << 24);
-    rng
 }
 
 /// The mean of independent values and its standard error.

@@ -20,6 +20,28 @@ pub(crate) const fn padded_rows<E>(rows: usize) -> usize {
     rows.div_ceil(line) * line
 }
 
+/// One panel within a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Vectors of a feature in the panels before.
+    pub(crate) first: usize,
+    /// Vectors of a feature in this panel.
+    pub(crate) vectors: usize,
+}
+
+impl Place {
+    /// The panel's part of a buffer with `width` features.
+    #[inline(always)]
+    pub(crate) fn of<V>(self, values: &[V], width: usize) -> &[V] {
+        &values[self.first * width..][..self.vectors * width]
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_mut<V>(self, values: &mut [V], width: usize) -> &mut [V] {
+        &mut values[self.first * width..][..self.vectors * width]
+    }
+}
+
 /// Rows of values, packed in panels.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedRows<E> {

@@ -4,7 +4,7 @@
 //! weights are summed over the block and deltas replace the values below. So little memory is in use that it stays in the nearest
 //! caches, and sums across vector lanes happen once a block. Sums over blocks are in f64 and in the order of the rows.
 
-use super::block::{PackedRows, padded_rows, panel_rows};
+use super::block::{PackedRows, Place, padded_rows, panel_rows};
 use super::dense::{BACK_ROWS, Below, Dense, Panels, Sides, add_weight_gradient, back_propagate_in_place, forward};
 use super::narrow::{NarrowSides, back_propagate_narrow, is_narrow};
 use super::sums::VectorSums;
@@ -353,28 +353,6 @@ fn add_block<L: Lanes>(
         if narrow {
             buffers.narrow_sums.take(l, weights);
         }
-    }
-}
-
-/// One panel within a block.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Vectors of a feature in the panels before.
-    first: usize,
-    /// Vectors of a feature in this panel.
-    vectors: usize,
-}
-
-impl Place {
-    /// The panel's part of a buffer with `width` features.
-    #[inline(always)]
-    fn of<V>(self, values: &[V], width: usize) -> &[V] {
-        &values[self.first * width..][..self.vectors * width]
-    }
-
-    #[inline(always)]
-    fn of_mut<V>(self, values: &mut [V], width: usize) -> &mut [V] {
-        &mut values[self.first * width..][..self.vectors * width]
     }
 }
 

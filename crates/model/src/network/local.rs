@@ -3,7 +3,7 @@
 //! With weights N(M, V) and inputs a, a layer's pre-activations are normal with means M a + b and variances V a² + v_b (Kingma et al.
 //! 2015): two products forward, two back and two for the gradients, on panels `[feature][row]` as in the fused gradient.
 
-use super::block::{PackedRows, padded_rows, panel_rows};
+use super::block::{PackedRows, Place, padded_rows, panel_rows};
 use super::dense::{Dense, Panels, Sides, Slope, add_weight_gradient, back_propagate, forward};
 use super::{DenseLayer, DenseNetwork as Network};
 use crate::ChainRng;
@@ -126,26 +126,6 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> WithSimd for Pass<'_, F> {
     }
 }
 
-/// One panel within a block.
-#[derive(Clone, Copy)]
-struct Place {
-    first_vector: usize,
-    vectors: usize,
-}
-
-impl Place {
-    /// The panel's part of a buffer with `width` features.
-    #[inline(always)]
-    fn of<V>(self, values: &[V], width: usize) -> &[V] {
-        &values[self.first_vector * width..][..self.vectors * width]
-    }
-
-    #[inline(always)]
-    fn of_mut<V>(self, values: &mut [V], width: usize) -> &mut [V] {
-        &mut values[self.first_vector * width..][..self.vectors * width]
-    }
-}
-
 impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
     #[inline(always)]
     fn add_block<L: Lanes<E = f64>>(&mut self, l: L, first_row: usize, rows: usize) -> f64 {
@@ -155,8 +135,7 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
         let panels = Panels { full: rows / panel, last_vectors };
         let mut value = 0.0;
         for p in 0..rows.div_ceil(panel) {
-            let place =
-                Place { first_vector: p * full_vectors, vectors: if p < panels.full { full_vectors } else { last_vectors } };
+            let place = Place { first: p * full_vectors, vectors: if p < panels.full { full_vectors } else { last_vectors } };
             self.forward_panel(l, first_row, place);
             let LocalNetwork { layers, buffers, .. } = &mut *self.network;
             let top = layers.len() - 1;

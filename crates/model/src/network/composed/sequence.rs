@@ -1,6 +1,6 @@
 //! Take lines of rows through layers one after the other, activations in place.
 
-use super::block_layer::{BlockLayer, BlockReal, Pass, PassOn, Sides, dispatch, line_rows};
+use super::block_layer::{BlockLayer, BlockReal, Pass, Sides, dispatch, line_rows};
 use super::row_wise::RowWise;
 use super::slopes::{Activate, Slope};
 use crate::network::Activation;
@@ -55,10 +55,6 @@ impl<E: BlockReal> BlockSequence<E> {
                 }
             }
             steps.push(Step::new(layer, activation, from.weights.clone(), from.inputs, from.outputs));
-        }
-        if steps.is_empty() {
-            let width = sequence.num_inputs();
-            steps.push(Step::new(Arc::new(PassOn), Activation::Identity, 0..0, width, width));
         }
         let widest = steps.iter().skip(1).map(|step| step.inputs).max().unwrap_or(0);
         let (mut kept, mut packed) = (2 * widest, 0);
