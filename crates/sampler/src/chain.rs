@@ -52,6 +52,8 @@ pub(crate) struct Ended {
     pub report: ChainReport,
     pub counters: Counters,
     pub record: ChainRecord,
+    /// What the kernel says of its chain.
+    pub warning: Option<String>,
 }
 
 type LivingOf<M> = Living<<M as Method>::Kernel, <M as Method>::Adaptation>;
@@ -91,6 +93,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
         };
         self.observer.finished(chain, &outcome);
         let tuned = living.iter().flat_map(|living| living.kernel.tuned());
+        let warning = living.as_ref().and_then(|living| living.kernel.warning());
         let report = ChainReport {
             warmup_gradients: counters.warmup_gradients,
             sampling_gradients: counters.sampling_gradients,
@@ -112,7 +115,7 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
             },
             _ => ChainRecord::NotBegun,
         };
-        Ended { draws, report, counters, record }
+        Ended { draws, report, counters, record, warning }
     }
 
     /// Lives a chain, and turns errors and panics into its outcome.

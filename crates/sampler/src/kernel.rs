@@ -33,6 +33,11 @@ pub trait Kernel: Send + Serialize + DeserializeOwned {
 
     /// Tuned quantities by name, for reports; such as `step_size`.
     fn tuned(&self) -> Vec<(&'static str, f64)>;
+
+    /// What the user of a chain that has ended should know, such as a bias above what was asked for.
+    fn warning(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The state of a chain between two steps.

@@ -17,6 +17,7 @@ mod initial;
 mod integrator;
 mod kernel;
 mod metric;
+mod microcanonical;
 mod nuts;
 mod observer;
 mod phase_point;
@@ -43,6 +44,11 @@ pub use hmc::{Hmc, HmcInfo, HmcKernel};
 pub use integrator::Integrator;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
 pub use metric::{Metric, MetricError};
+pub use microcanonical::{
+    AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, Mams, MamsInfo, MamsKernel, Mclmc,
+    MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState, SliceGhmc, SliceGhmcInfo, SliceGhmcKernel,
+    SliceState,
+};
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};
 pub use phase_point::PhasePoint;

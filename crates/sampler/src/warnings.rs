@@ -6,7 +6,7 @@ use ergodic_draws::Outcome;
 /// Share of transitions above which a limit of the method's own is worth a warning.
 const SATURATED_SHARE: f64 = 0.01;
 
-/// Warnings of chains that ended early, of divergences after warm-up, and of transitions that met a limit.
+/// Warnings of chains that ended early, of their kernels, of divergences after warm-up, and of transitions that met a limit.
 pub(crate) fn of_run(ended: &[Ended], warmup: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     for (chain, end) in ended.iter().enumerate() {
@@ -17,6 +17,7 @@ pub(crate) fn of_run(ended: &[Ended], warmup: usize) -> Vec<String> {
             Outcome::Failed(reason) => warnings.push(format!("chain {chain} failed after {draws} draws: {reason}")),
             other => warnings.push(format!("chain {chain} ended after {draws} draws: {other:?}")),
         }
+        warnings.extend(end.warning.iter().map(|warning| format!("chain {chain}: {warning}")));
     }
     let total: usize = ended.iter().map(|end| end.counters.iteration.saturating_sub(warmup)).sum();
     let divergences: usize = ended.iter().map(|end| end.counters.sampling_divergences).sum();
