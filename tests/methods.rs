@@ -10,9 +10,7 @@ const RUN: Run = Run {
     warmup: 100,
     draws: 60,
     seed: 5,
-    threads: None,
-    budget: ergodic::sampler::Budget { gradients_per_chain: None, seconds: None },
-    keep_warmup_statistics: false,
+    ..Run::DEFAULT
 };
 
 fn normal() -> impl ergodic::model::LogDensity + Clone + Send + Sync {

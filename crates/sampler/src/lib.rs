@@ -16,6 +16,8 @@ mod hmc;
 mod initial;
 mod integrator;
 mod kernel;
+mod legs;
+mod meeting;
 mod metric;
 mod microcanonical;
 mod nuts;
@@ -43,11 +45,12 @@ pub use hamiltonian::HamiltonianKernel;
 pub use hmc::{Hmc, HmcInfo, HmcKernel};
 pub use integrator::Integrator;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
+pub use meeting::{Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, Mams, MamsInfo, MamsKernel, Mclmc,
-    MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState, SliceGhmc, SliceGhmcInfo, SliceGhmcKernel,
-    SliceState,
+    MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState, SliceGhmc, SliceGhmcInfo,
+    SliceGhmcKernel, SliceState,
 };
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};

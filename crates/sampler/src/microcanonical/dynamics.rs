@@ -39,7 +39,8 @@ impl Microcanonical {
     #[must_use]
     pub fn new(integrator: Integrator, scales: &[f64]) -> Self {
         let usable = |s: f64| if s > 0.0 && s.is_finite() { s } else { 1.0 };
-        let scales = if scales.iter().all(|s| usable(*s) == 1.0) { Vec::new() } else { scales.iter().copied().map(usable).collect() };
+        let scales =
+            if scales.iter().all(|s| usable(*s) == 1.0) { Vec::new() } else { scales.iter().copied().map(usable).collect() };
         Self { integrator, scales }
     }
 
@@ -100,8 +101,13 @@ impl Microcanonical {
         let (gradient, from_direction, from_position) = (&from.gradient, &from.direction, &from.position);
         let MicrocanonicalState { position, direction, .. } = to;
         match self.scales.as_slice() {
-            [] => TurnAndDriftFrom { factors, time, weights: Equal, gradient, from_direction, from_position, direction, position }.run(),
-            weights => TurnAndDriftFrom { factors, time, weights, gradient, from_direction, from_position, direction, position }.run(),
+            [] => {
+                TurnAndDriftFrom { factors, time, weights: Equal, gradient, from_direction, from_position, direction, position }
+                    .run()
+            }
+            weights => {
+                TurnAndDriftFrom { factors, time, weights, gradient, from_direction, from_position, direction, position }.run()
+            }
         }
     }
 }
@@ -121,7 +127,11 @@ pub(crate) struct Flow<'a> {
 
 impl Flow<'_> {
     /// One step of `state`, in place; returns the energy error, infinite where something is not finite.
-    pub(crate) fn step(&mut self, density: &mut dyn LogDensity, state: &mut MicrocanonicalState) -> Result<f64, EvaluationError> {
+    pub(crate) fn step(
+        &mut self,
+        density: &mut dyn LogDensity,
+        state: &mut MicrocanonicalState,
+    ) -> Result<f64, EvaluationError> {
         let (factors, time, kinetic) = self.first_kick();
         let before = state.log_density;
         self.dynamics.turn_and_drift(factors, time, state);

@@ -9,7 +9,7 @@ use super::mclmc::MclmcKernel;
 use super::step_size::find_step_size;
 use super::{MicrocanonicalKernel, MicrocanonicalState};
 use crate::settings::{check, positive};
-use crate::{Adaptation, BuildContext, ChainError, SettingsError};
+use crate::{Adaptation, BuildContext, ChainError, Meeting, Meetings, Member, SettingsError};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -164,8 +164,9 @@ impl RunningMean {
 
 /// Tunes the step size of [`Mclmc`](crate::Mclmc), as [`EnergyVariance`] says.
 ///
-/// Iterations of tuning first; then legs of a check at the frozen step size until warm-up ends. A leg whose mean of ΔE²/D is above the
-/// tolerance multiplies the step size by 0.7, and the next leg judges again.
+/// Iterations of tuning first, after which all chains take the geometric mean of their step sizes: a step that one chain found too large
+/// or small would bias it, or slow it, alone. Then legs of a check at the frozen step size until warm-up ends. A leg in which ΔE²/D, over
+/// all chains, is above the tolerance multiplies the step size by 0.7, and the next leg judges again, in a longer warm-up if need be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergyVarianceAdaptation {
     settings: EnergyVariance,
@@ -192,6 +193,11 @@ impl EnergyVarianceAdaptation {
         steps.min(TUNING_STEPS)
     }
 
+    /// The step size that this chain would keep.
+    fn step_size(&self, kernel: &MclmcKernel) -> f64 {
+        if self.log_step.count == 0 { kernel.step_size() } else { self.log_step.mean.exp() }
+    }
+
     fn tune(&mut self, kernel: &mut MclmcKernel, dim: f64, iteration: usize) {
         let target = self.settings.target.at(iteration as f64 / self.tuning.max(2) as f64);
         let step_size = kernel.step_size();
@@ -203,22 +209,27 @@ impl EnergyVarianceAdaptation {
         if 2 * iteration >= self.tuning {
             self.log_step.push(kernel.step_size().ln());
         }
-        if iteration + 1 == self.tuning {
-            kernel.set_step_size(self.log_step.mean.exp());
-        }
     }
 
-    fn check(&mut self, kernel: &mut MclmcKernel, dim: f64, iteration: usize) {
+    fn check(&mut self, kernel: &MclmcKernel, dim: f64) {
         for error in kernel.energy_errors() {
             self.realised.push(if error.is_finite() { error * error / dim } else { NOT_FINITE });
         }
-        if (iteration + 1 - self.tuning).is_multiple_of(self.leg) {
-            if self.realised.mean > self.settings.tolerance * self.settings.target.last() {
-                kernel.set_step_size(REPAIR * kernel.step_size());
-            }
-            self.realised = RunningMean::default();
-        }
     }
+}
+
+/// One step size for all chains: the geometric mean of theirs.
+fn shared_step_size(step_sizes: impl Iterator<Item = f64>) -> f64 {
+    let mut mean = RunningMean::default();
+    step_sizes.for_each(|step_size| mean.push(step_size.ln()));
+    mean.mean.exp()
+}
+
+/// The mean over all chains' steps.
+fn pooled(means: impl Iterator<Item = RunningMean>) -> f64 {
+    let [sum, count] =
+        means.fold([0.0; 2], |[sum, count], RunningMean { count: n, mean }| [sum + mean * n as f64, count + n as f64]);
+    if count == 0.0 { 0.0 } else { sum / count }
 }
 
 impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
@@ -253,13 +264,38 @@ impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
         match self.settings.fixed_step_size {
             Some(_) => {}
             None if iteration < self.tuning => self.tune(kernel, dim, iteration),
-            None => self.check(kernel, dim, iteration),
+            None => self.check(kernel, dim),
         }
         Ok(())
     }
 
     fn finalize(&mut self, kernel: &mut MclmcKernel) {
         kernel.begin_sampling();
+    }
+
+    fn meetings(&self, warmup: usize) -> Meetings {
+        match self.settings.fixed_step_size {
+            Some(_) => Meetings::Never,
+            None => Meetings::At((self.tuning..=warmup).step_by(self.leg).collect()),
+        }
+    }
+
+    fn meet(meeting: &mut Meeting, members: &mut [Member<'_, MclmcKernel, Self>]) {
+        let Some(Self { settings, tuning, leg, .. }) = members.first().map(|member| &*member.adaptation) else { return };
+        let (alarm, leg, tuned) = (settings.tolerance * settings.target.last(), *leg, meeting.iteration() == *tuning);
+        let shared = if tuned {
+            shared_step_size(members.iter().map(|member| member.adaptation.step_size(member.kernel)))
+        } else if pooled(members.iter().map(|member| member.adaptation.realised)) > alarm {
+            // The repaired step size deserves a leg of its own.
+            meeting.extend_warmup((meeting.iteration() + leg).saturating_sub(meeting.warmup()));
+            REPAIR * shared_step_size(members.iter().map(|member| member.kernel.step_size()))
+        } else {
+            return members.iter_mut().for_each(|member| member.adaptation.realised = RunningMean::default());
+        };
+        for member in members {
+            member.kernel.set_step_size(shared);
+            member.adaptation.realised = RunningMean::default();
+        }
     }
 }
 

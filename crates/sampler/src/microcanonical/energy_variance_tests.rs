@@ -65,18 +65,66 @@ fn running_means_do_not_cancel() {
     assert!((mean.mean - (1e8 + 0.5)).abs() < 1e-6);
 }
 
-/// Runs a warm-up and returns the kernel with the state.
-fn warm_up(method: &Mclmc, target: &mut dyn LogDensity, dim: usize, warmup: usize) -> (MclmcKernel, MicrocanonicalState) {
+/// One chain and what tunes it.
+struct Chain {
+    kernel: MclmcKernel,
+    adaptation: EnergyVarianceAdaptation,
+    state: MicrocanonicalState,
+    rng: ChainRng,
+}
+
+/// Warms chains up with their meetings; `disturb` may change a kernel before an iteration.
+fn warm_up_chains(
+    method: &Mclmc,
+    target: &mut dyn LogDensity,
+    [chains, warmup, extra]: [usize; 3],
+    mut disturb: impl FnMut(usize, usize, &mut MclmcKernel),
+) -> (Vec<Chain>, Meeting) {
+    let dim = target.dim();
     let scales = vec![1.0; dim];
-    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &scales });
-    let mut rng = stream(5, 0, Purpose::Test);
-    let mut state = kernel.init(target, &vec![0.5; dim]).unwrap();
-    adaptation.init(&mut kernel, target, &mut state, &mut rng).unwrap();
-    for iteration in 0..warmup {
-        let info = kernel.step(target, &mut state, &mut rng).unwrap();
-        adaptation.update(&mut kernel, target, &mut state, &info, iteration, &mut rng).unwrap();
+    let begin = |chain| {
+        let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &scales });
+        let mut rng = stream(5, chain, Purpose::Test);
+        let mut state = kernel.init(target, &vec![0.5; dim]).unwrap();
+        adaptation.init(&mut kernel, target, &mut state, &mut rng).unwrap();
+        Chain { kernel, adaptation, state, rng }
+    };
+    let mut all: Vec<Chain> = (0..chains).map(begin).collect();
+    let mut meeting = Meeting::new(5, 0, warmup, extra);
+    let mut held = None;
+    let mut iteration = 0;
+    loop {
+        if all[0].adaptation.meetings(meeting.warmup()).after(held, meeting.warmup()) == Some(iteration) {
+            held = Some(iteration);
+            let extra_left = extra - (meeting.warmup() - warmup);
+            meeting = Meeting::new(5, iteration, meeting.warmup(), extra_left);
+            let members = all.iter_mut().enumerate().map(|(chain, Chain { kernel, adaptation, state, .. })| Member {
+                chain,
+                kernel,
+                adaptation,
+                state,
+            });
+            EnergyVarianceAdaptation::meet(&mut meeting, &mut members.collect::<Vec<_>>());
+        }
+        if iteration == meeting.warmup() {
+            break;
+        }
+        for (number, chain) in all.iter_mut().enumerate() {
+            let Chain { kernel, adaptation, state, rng } = chain;
+            disturb(number, iteration, kernel);
+            let info = kernel.step(target, state, rng).unwrap();
+            adaptation.update(kernel, target, state, &info, iteration, rng).unwrap();
+        }
+        iteration += 1;
     }
-    adaptation.finalize(&mut kernel);
+    all.iter_mut().for_each(|chain| chain.adaptation.finalize(&mut chain.kernel));
+    (all, meeting)
+}
+
+/// Warms one chain up and returns its kernel and state.
+fn warm_up(method: &Mclmc, target: &mut dyn LogDensity, warmup: usize) -> (MclmcKernel, MicrocanonicalState) {
+    let (mut chains, _) = warm_up_chains(method, target, [1, warmup, 0], |_, _, _| {});
+    let Chain { kernel, state, .. } = chains.remove(0);
     (kernel, state)
 }
 
@@ -96,7 +144,7 @@ fn the_target_is_met_for_every_integrator_and_both_schedules() {
             let adaptation = EnergyVariance { target, ..EnergyVariance::default() };
             let method = Mclmc { integrator, adaptation, ..Mclmc::default() };
             let mut normal = normal(50);
-            let (mut kernel, mut state) = warm_up(&method, &mut normal, 50, 1000);
+            let (mut kernel, mut state) = warm_up(&method, &mut normal, 1000);
             let found = realised(&mut kernel, &mut normal, &mut state, 500);
             let ratio = found / target.last();
             assert!((0.1..5.0).contains(&ratio), "{integrator:?}: {found} for {target:?}");
@@ -104,40 +152,59 @@ fn the_target_is_met_for_every_integrator_and_both_schedules() {
     }
 }
 
-/// A tuning that never sees the stiff part of the density; the check finds it out.
 #[test]
-fn the_check_repairs_a_step_that_is_too_large() {
+fn all_chains_take_the_geometric_mean_of_their_steps() {
     let mut normal = normal(20);
-    let context = BuildContext { dim: 20, warmup: 600, prior_scales: &[1.0; 20] };
+    let mut before = Vec::new();
     let method = Mclmc::default();
-    let (mut kernel, mut adaptation) = method.build(&context);
-    let mut rng = stream(6, 0, Purpose::Test);
-    let mut state = kernel.init(&mut normal, &[0.5; 20]).unwrap();
-    adaptation.init(&mut kernel, &mut normal, &mut state, &mut rng).unwrap();
-    let tuning = adaptation.tuning;
-    for iteration in 0..600 {
+    let tuning = method.build(&BuildContext { dim: 20, warmup: 600, prior_scales: &[1.0; 20] }).1.tuning;
+    let (chains, _) = warm_up_chains(&method, &mut normal, [4, 600, 0], |_, iteration, kernel| {
         if iteration == tuning {
-            kernel.set_step_size(4.0);
+            before.push(kernel.step_size());
         }
-        let info = kernel.step(&mut normal, &mut state, &mut rng).unwrap();
-        adaptation.update(&mut kernel, &mut normal, &mut state, &info, iteration, &mut rng).unwrap();
-    }
-    assert!(kernel.step_size() < 4.0 * 0.75, "{}", kernel.step_size());
-    // Legs are 1,000 gradients: two in what is left, and each repairs once at most.
-    let repairs = (kernel.step_size() / 4.0).ln() / REPAIR.ln();
-    assert!((repairs - repairs.round()).abs() < 1e-9 && repairs.round() <= ((600 - tuning) / adaptation.leg) as f64, "{repairs}");
+    });
+    assert!(before.iter().all(|step_size| *step_size == before[0]), "{before:?}");
+    assert!(chains.iter().all(|chain| chain.kernel.step_size() == chains[0].kernel.step_size()));
+    // They did not agree by themselves.
+    let own = |chain: &Chain| chain.adaptation.log_step.mean;
+    assert!(chains.iter().all(|chain| chain.kernel.step_size() != own(chain).exp()));
+    let mean = chains.iter().map(own).sum::<f64>() / 4.0;
+    assert!((before[0].ln() - mean).abs() < 1e-12);
+    assert!((shared_step_size([0.1, 10.0].into_iter()) - 1.0).abs() < 1e-15);
+}
+
+/// A step size far too large for one chain, as if tuning had not seen the stiff part of the density: the check finds it out and
+/// repairs it for all, as often as there are legs, and asks for one more leg after each repair.
+#[test]
+fn the_check_repairs_a_step_that_is_too_large_for_all_chains() {
+    let mut normal = normal(20);
+    let method = Mclmc::default();
+    let tuning = method.build(&BuildContext { dim: 20, warmup: 500, prior_scales: &[1.0; 20] }).1.tuning;
+    let disturb = |_, iteration, kernel: &mut MclmcKernel| {
+        if iteration == tuning {
+            kernel.set_step_size(12.0);
+        }
+    };
+    let (chains, meeting) = warm_up_chains(&method, &mut normal, [2, 500, 2000], disturb);
+    let steps: Vec<f64> = chains.iter().map(|chain| chain.kernel.step_size()).collect();
+    let repairs = (steps[0] / 12.0).ln() / REPAIR.ln();
+    assert!(steps[0] == steps[1] && (repairs - repairs.round()).abs() < 1e-9, "{steps:?}");
+    assert!(repairs.round() >= 3.0 && meeting.warmup() > 500, "{repairs} repairs, {meeting:?}");
+    let Chain { mut kernel, mut state, .. } = chains.into_iter().next().unwrap();
+    let found = realised(&mut kernel, &mut normal, &mut state, 500);
+    assert!(found < 5.0 * 5e-4, "{found}");
 }
 
 #[test]
 fn the_step_is_frozen_after_warm_up_and_the_draws_have_their_steps() {
     let method = Mclmc { steps_per_draw: 20, ..Mclmc::default() };
     let mut normal = normal(10);
-    let (mut kernel, mut state) = warm_up(&method, &mut normal, 10, 300);
+    let (mut kernel, mut state) = warm_up(&method, &mut normal, 300);
     let frozen = kernel.step_size();
     let info = kernel.step(&mut normal, &mut state, &mut stream(1, 0, Purpose::Test)).unwrap();
     assert_eq!((info.n_steps, info.step_size), (20, frozen));
     let fixed = EnergyVariance { fixed_step_size: Some(0.7), ..EnergyVariance::default() };
-    let (kernel, _) = warm_up(&Mclmc { adaptation: fixed, ..Mclmc::default() }, &mut normal, 10, 30);
+    let (kernel, _) = warm_up(&Mclmc { adaptation: fixed, ..Mclmc::default() }, &mut normal, 30);
     assert_eq!(kernel.step_size(), 0.7);
 }
 

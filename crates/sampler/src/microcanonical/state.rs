@@ -102,7 +102,8 @@ pub(crate) fn check_dim(dim: usize) -> Result<(), EvaluationError> {
     if dim >= 2 {
         return Ok(());
     }
-    let message = format!("microcanonical samplers turn a direction and need at least 2 coordinates, not {dim}; use nuts or hmc");
+    let message =
+        format!("microcanonical samplers turn a direction and need at least 2 coordinates, not {dim}; use nuts or hmc");
     Err(EvaluationError::new(message))
 }
 

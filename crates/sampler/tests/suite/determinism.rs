@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Positions and statistics of one chain as bits.
-type Bits = Vec<(Vec<u64>, Vec<u64>)>;
+pub(crate) type Bits = Vec<(Vec<u64>, Vec<u64>)>;
 
-fn bits(draws: &Draws) -> Vec<Bits> {
+pub(crate) fn bits(draws: &Draws) -> Vec<Bits> {
     let of = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
     let chain = |chain: &ergodic_draws::ChainDraws| {
         (0..chain.len()).map(|i| (of(chain.position(i)), of(chain.statistics.row(i)))).collect::<Bits>()
@@ -21,11 +21,11 @@ fn bits(draws: &Draws) -> Vec<Bits> {
     draws.chains().iter().map(chain).collect()
 }
 
-fn target() -> impl LogDensity + Clone + Send + Sync {
+pub(crate) fn target() -> impl LogDensity + Clone + Send + Sync {
     autoregression(4, 0.9)
 }
 
-fn run() -> Run {
+pub(crate) fn run() -> Run {
     Run { chains: 3, warmup: 120, draws: 60, seed: 5, ..Run::default() }
 }
 
@@ -54,7 +54,7 @@ fn other_seeds_give_other_draws() {
 }
 
 /// Interrupts after so many gradients per chain, passes the checkpoint through bytes, goes on with other threads, and compares.
-fn interrupt_and_resume<M: Method>(method: &M) {
+pub(crate) fn interrupt_and_resume<M: Method>(method: &M) {
     let density = target();
     let whole = bits(&sample(&density, method, &run()).unwrap());
     for gradients in [1, 30, 400, 700, 1000, 1200] {

@@ -2,6 +2,7 @@
 
 mod determinism;
 mod failures;
+mod meetings;
 mod moments;
 mod nuts_reference;
 mod support;
