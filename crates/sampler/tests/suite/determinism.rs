@@ -4,7 +4,8 @@ use crate::support::{autoregression, normal};
 use ergodic_draws::{ChainSink, DrawRef, Draws, Phase, RunReport, Schema, Sink, SinkError};
 use ergodic_model::{LogDensity, Posterior};
 use ergodic_sampler::{
-    Budget, Checkpoint, Hmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError, Sampler, Warmup, Windowed, sample,
+    Budget, Checkpoint, Hmc, Mams, Mclmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError, Sampler, SliceGhmc,
+    Warmup, Windowed, sample,
 };
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -74,6 +75,9 @@ pub(crate) fn interrupt_and_resume<M: Method>(method: &M) {
 fn a_run_interrupted_anywhere_equals_one_that_was_not() {
     interrupt_and_resume(&Nuts::default());
     interrupt_and_resume(&Hmc::default());
+    interrupt_and_resume(&Mclmc::default());
+    interrupt_and_resume(&SliceGhmc::default());
+    interrupt_and_resume(&Mams::default());
     for metric in [MetricShape::Unit, MetricShape::Dense] {
         let adaptation = Warmup::Windowed(Windowed { metric, ..Windowed::default() });
         interrupt_and_resume(&Nuts { adaptation, ..Nuts::default() });

@@ -3,6 +3,7 @@
 mod determinism;
 mod failures;
 mod meetings;
+mod microcanonical;
 mod moments;
 mod nuts_reference;
 mod support;
