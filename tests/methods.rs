@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 const RUN: Run = Run {
     chains: 3,
-    warmup: 100,
-    draws: 60,
+    warmup: 150,
+    draws: 1000,
     seed: 5,
     ..Run::DEFAULT
 };

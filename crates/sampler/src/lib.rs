@@ -48,9 +48,9 @@ pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
 pub use meeting::{Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError};
 pub use microcanonical::{
-    AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, Mams, MamsInfo, MamsKernel, Mclmc,
-    MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState, SliceGhmc, SliceGhmcInfo,
-    SliceGhmcKernel, SliceState,
+    AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
+    Mams, MamsInfo, MamsKernel, Mclmc, MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState,
+    Shift, SliceGhmc, SliceGhmcInfo, SliceGhmcKernel, SliceState, check_against_exact,
 };
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};

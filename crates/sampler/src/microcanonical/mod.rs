@@ -3,6 +3,7 @@
 mod acceptance;
 mod dynamics;
 mod energy_variance;
+mod exactness;
 mod kernel;
 mod mams;
 mod mclmc;
@@ -13,6 +14,7 @@ mod step_size;
 pub use acceptance::AcceptanceAdaptation;
 pub use dynamics::Microcanonical;
 pub use energy_variance::{EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget};
+pub use exactness::{ExactnessCheck, ExactnessReport, Shift, check_against_exact};
 pub use kernel::MicrocanonicalKernel;
 pub use mams::{Mams, MamsInfo, MamsKernel};
 pub use mclmc::{Mclmc, MclmcInfo, MclmcKernel};

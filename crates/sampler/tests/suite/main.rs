@@ -1,6 +1,7 @@
 //! Check kernels, adaptation and driver together, through public parts only.
 
 mod determinism;
+mod exactness;
 mod failures;
 mod meetings;
 mod microcanonical;
