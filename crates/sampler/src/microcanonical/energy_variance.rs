@@ -32,7 +32,7 @@ const TUNING_STEPS: usize = 8;
 /// What the energy error of a step that was not finite counts as, in nats² per dimension: that of a step at the edge of stability.
 pub(crate) const NOT_FINITE: f64 = 1.0;
 
-/// Variance of the energy error of one step per dimension, E[ΔE²]/D, that warm-up aims at.
+/// Variance of the energy error of one step per dimension, E(ΔE²)/D, that warm-up aims at.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyVarianceTarget {

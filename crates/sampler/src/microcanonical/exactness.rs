@@ -119,7 +119,7 @@ pub fn check_against_exact<P: Posterior + ?Sized, M: Method>(
         _ => 2,
     });
     let shifts = blocks.into_iter().map(|block| shift(block, draws, &exact)).collect();
-    Ok(ExactnessReport { shifts, gradients: exact.report.gradients(), warnings: exact.report.warnings.clone() })
+    Ok(ExactnessReport { shifts, gradients: exact.report.gradients(), warnings: exact.report.warnings })
 }
 
 /// Fewest draws of a chain: four batches of four.
