@@ -42,7 +42,7 @@ pub mod prelude {
     pub use ergodic_model::{AutomaticGradient, DifferentiableDensity, Scalar};
     #[cfg(feature = "progress")]
     pub use ergodic_sampler::ProgressBars;
-    pub use ergodic_sampler::{Hmc, Nuts, Run, Sampler, sample};
+    pub use ergodic_sampler::{Hmc, Mams, Mclmc, Nuts, Run, Sampler, SliceGhmc, sample};
 }
 
 /// The book and the README, compiled and run as tests.

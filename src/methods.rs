@@ -4,7 +4,7 @@ use ergodic_baselines::{DeepEnsemble, FitError, FitObserver, Map, MeanField, Sil
 use ergodic_baselines::{deep_ensemble_observed, map_observed, mean_field_observed};
 use ergodic_draws::{Draws, Origin, Sink};
 use ergodic_model::Posterior;
-use ergodic_sampler::{Hmc, Method, NoObserver, Nuts, Observer, Run, RunError, Sampler};
+use ergodic_sampler::{Hmc, Mams, Mclmc, Method, NoObserver, Nuts, Observer, Run, RunError, Sampler, SliceGhmc};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,6 +81,27 @@ pub const METHODS: &[MethodRow] = &[
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
         run: |request| markov(request, Hmc::default()),
+    },
+    MethodRow {
+        name: Mclmc::NAME,
+        title: "microcanonical Langevin Monte Carlo, unadjusted",
+        origin: Origin::BiasedMcmc,
+        needs: &["LogDensity of 2 coordinates or more"],
+        run: |request| markov(request, Mclmc::default()),
+    },
+    MethodRow {
+        name: SliceGhmc::NAME,
+        title: "isokinetic generalised HMC with slice acceptance",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity of 2 coordinates or more"],
+        run: |request| markov(request, SliceGhmc::default()),
+    },
+    MethodRow {
+        name: Mams::NAME,
+        title: "Metropolis-adjusted microcanonical sampler",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity of 2 coordinates or more"],
+        run: |request| markov(request, Mams::default()),
     },
     MethodRow {
         name: "map",

@@ -10,9 +10,7 @@ const RUN: Run = Run {
     warmup: 400,
     draws: 1500,
     seed: 5,
-    threads: None,
-    budget: ergodic::sampler::Budget { gradients_per_chain: None, seconds: None },
-    keep_warmup_statistics: false,
+    ..Run::DEFAULT
 };
 
 /// A small network's posterior, the noise known or learned.

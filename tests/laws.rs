@@ -14,9 +14,7 @@ const RUN: Run = Run {
     warmup: 120,
     draws: 40,
     seed: 11,
-    threads: None,
-    budget: Budget { gradients_per_chain: None, seconds: None },
-    keep_warmup_statistics: false,
+    ..Run::DEFAULT
 };
 
 /// Positions and statistics of a chain, draw by draw, as bits.

@@ -7,12 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 const RUN: Run = Run {
     chains: 3,
-    warmup: 100,
-    draws: 60,
+    warmup: 150,
+    draws: 1000,
     seed: 5,
-    threads: None,
-    budget: ergodic::sampler::Budget { gradients_per_chain: None, seconds: None },
-    keep_warmup_statistics: false,
+    ..Run::DEFAULT
 };
 
 fn normal() -> impl ergodic::model::LogDensity + Clone + Send + Sync {

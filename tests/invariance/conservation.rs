@@ -14,7 +14,7 @@ use rand::RngExt;
 /// Family-wise rate of false alarms over all experiments.
 const FALSE_ALARM: f64 = 1e-6;
 /// An upper bound on the number of experiments that must pass.
-const EXPERIMENTS: f64 = 64.0;
+const EXPERIMENTS: f64 = 256.0;
 /// An upper bound on the statistics of one experiment.
 pub(crate) const STATISTICS: usize = 32;
 /// Number of random directions that positions are projected on.

@@ -103,11 +103,11 @@ pub(crate) fn gaussian() -> CorrelatedGaussian {
 }
 
 /// Two modes that overlap, so that one transition can pass between them.
-fn mixture() -> GaussianMixture {
+pub(crate) fn mixture() -> GaussianMixture {
     GaussianMixture::new(&[0.4, 0.6], vec![vec![-1.5, 0.0, 0.5], vec![1.5, 1.0, -0.5]], vec![0.6, 1.1]).expect("valid")
 }
 
-fn funnel() -> Funnel {
+pub(crate) fn funnel() -> Funnel {
     Funnel::new(4, 1.5).expect("valid")
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn banana() -> Banana {
 }
 
 /// A neural network's posterior, with its two equal modes.
-fn network() -> SmallNetwork {
+pub(crate) fn network() -> SmallNetwork {
     SmallNetwork::example().expect("valid")
 }
 

@@ -3,6 +3,8 @@
 
 mod conservation;
 mod kernels;
+mod microcanonical;
+mod microcanonical_twins;
 mod mutants;
 mod networks;
 mod states;

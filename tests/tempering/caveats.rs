@@ -25,9 +25,7 @@ const RUN: Run = Run {
     warmup: 60,
     draws: 60,
     seed: 5,
-    threads: None,
-    budget: ergodic::sampler::Budget { gradients_per_chain: None, seconds: None },
-    keep_warmup_statistics: false,
+    ..Run::DEFAULT
 };
 
 fn data(classes: bool) -> Dataset {

@@ -43,7 +43,9 @@ impl Origin {
     pub fn caveat(self) -> &'static str {
         match self {
             Self::Mcmc => "",
-            Self::BiasedMcmc => "biased: the chain's stationary distribution is not exactly the posterior",
+            Self::BiasedMcmc => {
+                "biased: the chain's stationary distribution is not exactly the posterior; the bias shows first in the noise scale"
+            }
             Self::Approximation => "approximation: draws follow a fitted family, not the posterior",
             Self::Ensemble => "ensemble: draws are optimised points, not draws from the posterior",
             Self::Point => "point estimate: a single optimised point",

@@ -1,6 +1,7 @@
 //! Keep the whole state of a run, so that it goes on bit for bit as if it had never stopped.
 
 use crate::counters::Counters;
+use crate::meeting::Course;
 use crate::{Method, RunError};
 use ergodic_draws::Temperatures;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"ERGODICK";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The state of every chain of a run, and what the run was asked.
 ///
@@ -18,6 +19,7 @@ const VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub(crate) header: Header,
+    pub(crate) course: Course,
     pub(crate) chains: Vec<ChainRecord>,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct Header {
     pub temperatures: String,
     pub chains: usize,
     pub warmup: usize,
+    pub max_extra_warmup: usize,
     pub seed: u64,
 }
 
@@ -66,13 +69,20 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
+    /// A run of which nothing is done.
+    pub(crate) fn at_start(header: Header) -> Self {
+        let course = Course { warmup: header.warmup, held: None, refused: 0 };
+        let chains = vec![ChainRecord::NotBegun; header.chains];
+        Self { header, course, chains }
+    }
+
     /// Draws of the shortest chain so far.
     #[must_use]
     pub fn min_draws(&self) -> usize {
         let draws = |chain: &ChainRecord| match chain {
             ChainRecord::NotBegun => 0,
             ChainRecord::Alive { counters, .. } | ChainRecord::Failed { counters, .. } => {
-                counters.iteration.saturating_sub(self.header.warmup)
+                counters.iteration.saturating_sub(self.course.warmup)
             }
         };
         self.chains.iter().map(draws).min().unwrap_or(0)
@@ -158,7 +168,8 @@ impl Header {
         })?;
         let method = M::NAME.to_owned();
         let temperatures = temperatures.to_string();
-        Ok(Self { method, settings, dim, temperatures, chains: run.chains, warmup: run.warmup, seed: run.seed })
+        let crate::Run { chains, warmup, max_extra_warmup, seed, .. } = *run;
+        Ok(Self { method, settings, dim, temperatures, chains, warmup, max_extra_warmup, seed })
     }
 
     /// Refuses a checkpoint of another run, naming the first difference.
@@ -183,6 +194,9 @@ impl Header {
         }
         if stored.warmup != self.warmup {
             return differ("number of warm-up iterations", &stored.warmup, &self.warmup);
+        }
+        if stored.max_extra_warmup != self.max_extra_warmup {
+            return differ("limit of extra warm-up iterations", &stored.max_extra_warmup, &self.max_extra_warmup);
         }
         if stored.settings != self.settings {
             return differ("method's settings", &stored.settings, &self.settings);
@@ -212,10 +226,12 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let (settings, temperatures) = ("{}".into(), Temperatures::POSTERIOR.to_string());
-        let header = Header { method: "nuts".into(), settings, dim: 2, temperatures, chains: 2, warmup: 10, seed: 3 };
+        let (chains, warmup, max_extra_warmup) = (2, 10, 0);
+        let header =
+            Header { method: "nuts".into(), settings, dim: 2, temperatures, chains, warmup, max_extra_warmup, seed: 3 };
         let counters = Counters { iteration: 25, ..Counters::default() };
         let alive = ChainRecord::Alive { counters, state: vec![1, 2, 3] };
-        Checkpoint { header, chains: vec![alive, ChainRecord::NotBegun] }
+        Checkpoint { chains: vec![alive, ChainRecord::NotBegun], ..Checkpoint::at_start(header) }
     }
 
     #[test]
@@ -249,6 +265,7 @@ mod tests {
         assert!(refuse(Header { seed: 9, ..run.clone() }).contains("seed is 9"));
         assert!(refuse(Header { chains: 9, ..run.clone() }).contains("chains is 9"));
         assert!(refuse(Header { warmup: 9, ..run.clone() }).contains("warm-up iterations is 9"));
+        assert!(refuse(Header { max_extra_warmup: 9, ..run.clone() }).contains("extra warm-up iterations is 9"));
         assert!(refuse(Header { settings: "[]".into(), ..run.clone() }).contains("settings is []"));
     }
 

@@ -1,6 +1,6 @@
 //! Check what every kernel promises, for the tests of kernels here and elsewhere.
 
-use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Method};
+use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Meeting, Member, Method};
 use ergodic_model::{EvaluationError, LogDensity, Purpose, stream};
 
 /// How a method breaks the contract of kernels.
@@ -35,7 +35,7 @@ impl From<EvaluationError> for ContractViolation {
 /// - one statistic per field is written, the first is `lp` and the state's log density, and the acceptance rate lies in \[0, 1\],
 /// - a kernel, adaptation, state and stream that were stored and restored go on bit for bit as the originals do.
 ///
-/// For methods whose state is that of the whole density; kernels on minibatches have another contract.
+/// A method whose chains meet holds its meetings with the one chain there is. For methods whose state is that of the whole density; kernels on minibatches have another contract.
 ///
 /// # Errors
 /// Names the method, the transition and the broken promise.
@@ -65,8 +65,16 @@ pub fn check_contract<M: Method>(
     let mut row = vec![f64::NAN; <<M::Kernel as Kernel>::Info as Info>::FIELDS.len()];
     let mut restored_row = row.clone();
     let mut gradient = vec![0.0; dim];
+    let meetings = adaptation.meetings(warmup);
+    let mut next_meeting = meetings.after(None, warmup);
     for transition in 0..warmup + 50 {
         let broken = |problem: String| ContractViolation::Broken { method: M::NAME, transition, problem };
+        if next_meeting == Some(transition) {
+            let (kernel, adaptation, state) = (&mut kernel, &mut adaptation, &mut state);
+            let mut alone = [Member { chain: 0, kernel, adaptation, state }];
+            M::Adaptation::meet(&mut Meeting::new(1, transition, warmup, 0), &mut alone);
+            next_meeting = meetings.after(next_meeting, warmup);
+        }
         if transition == warmup {
             adaptation.finalize(&mut kernel);
         }

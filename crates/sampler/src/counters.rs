@@ -24,16 +24,24 @@ impl Counters {
         self.warmup_gradients + self.sampling_gradients
     }
 
-    pub(crate) fn spend(&mut self, phase: Phase, gradients: u64, seconds: f64) {
+    pub(crate) fn divergences(&self, phase: Phase) -> usize {
         match phase {
-            Phase::Warmup => {
-                self.warmup_gradients += gradients;
-                self.warmup_seconds += seconds;
-            }
-            Phase::Sampling => {
-                self.sampling_gradients += gradients;
-                self.sampling_seconds += seconds;
-            }
+            Phase::Warmup => self.warmup_divergences,
+            Phase::Sampling => self.sampling_divergences,
+        }
+    }
+
+    pub(crate) fn spend(&mut self, phase: Phase, gradients: u64) {
+        match phase {
+            Phase::Warmup => self.warmup_gradients += gradients,
+            Phase::Sampling => self.sampling_gradients += gradients,
+        }
+    }
+
+    pub(crate) fn pass(&mut self, phase: Phase, seconds: f64) {
+        match phase {
+            Phase::Warmup => self.warmup_seconds += seconds,
+            Phase::Sampling => self.sampling_seconds += seconds,
         }
     }
 

@@ -1,11 +1,12 @@
 //! Run every chain of any method: the one driver.
 
-use crate::chain::{Ended, Shared};
+use crate::chain::{Chain, Ended, Shared};
 use crate::checkpoint::{ChainRecord, Header};
+use crate::legs::run_in_legs;
+use crate::meeting::Course;
 use crate::{Checkpoint, Info, Kernel, Method, NoObserver, Observer, Plan, Run, RunError};
 use ergodic_draws::{ChainDraws, Column, Draws, Layout, Origin, Outcome, RunReport, Schema, Sink};
 use ergodic_model::Posterior;
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -169,12 +170,12 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let dim = layout.dim();
         self.check_model(&layout)?;
         let header = Header::new(&self.method, dim, self.posterior.temperatures(), &self.run)?;
-        let records = match self.checkpoint {
+        let Checkpoint { course, chains: records, .. } = match self.checkpoint {
             Some(checkpoint) => {
                 header.check(&checkpoint.header)?;
-                checkpoint.chains
+                checkpoint
             }
-            None => vec![ChainRecord::NotBegun; self.run.chains],
+            None => Checkpoint::at_start(header.clone()),
         };
         let mut prior_scales = vec![1.0; dim];
         self.posterior.prior_scales(&mut prior_scales);
@@ -210,9 +211,10 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             keep_draws,
             keep_state,
         };
-        let ended = run_chains(&shared, self.pool, records)?;
+        let (ended, course) = run_chains(&shared, self.pool, records, course)?;
 
-        report.warnings = crate::warnings::of_run(&ended, warmup);
+        report.warnings = crate::warnings::of_run(&ended, warmup, &course);
+        let warmup = course.warmup;
         let has_draws = ended.iter().any(|chain| chain.counters.iteration > warmup);
         let (mut chains, mut records): (Vec<ChainDraws>, Vec<ChainRecord>) = (Vec::new(), Vec::new());
         for chain in ended {
@@ -226,7 +228,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             report.warnings.push(format!("the sink could not finish: {error}"));
         }
         let draws = Draws::new(draw_layout, origin, chains, report);
-        Ok(Driven { draws, checkpoint: Checkpoint { header, chains: records }, has_draws, sink_error })
+        Ok(Driven { draws, checkpoint: Checkpoint { header, course, chains: records }, has_draws, sink_error })
     }
 
     fn check_model(&self, layout: &Layout) -> Result<(), RunError> {
@@ -273,25 +275,24 @@ impl Driven {
     }
 }
 
+/// Runs every chain, on the given pool, on one of the run's own, or on this thread.
 fn run_chains<P: Posterior + ?Sized, M: Method>(
     shared: &Shared<'_, P, M>,
     pool: Option<&ThreadPool>,
     records: Vec<ChainRecord>,
-) -> Result<Vec<Ended>, RunError> {
-    if let Some(pool) = pool {
-        return Ok(pool.install(|| run_in_parallel(shared, records)));
-    }
+    mut course: Course,
+) -> Result<(Vec<Ended>, Course), RunError> {
+    let records = records.into_iter().enumerate();
+    let mut chains: Vec<_> = records.map(|(number, record)| Chain::new(shared, number, record)).collect();
     let threads = shared.run.num_threads();
-    if threads == 1 {
-        return Ok(records.into_iter().enumerate().map(|(chain, record)| shared.run_chain(chain, record)).collect());
+    if let Some(pool) = pool {
+        pool.install(|| run_in_legs(shared, &mut chains, &mut course, true));
+    } else if threads == 1 {
+        run_in_legs(shared, &mut chains, &mut course, false);
+    } else {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
+        let pool = pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?;
+        pool.install(|| run_in_legs(shared, &mut chains, &mut course, true));
     }
-    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
-    let pool = pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?;
-    Ok(pool.install(|| run_in_parallel(shared, records)))
-}
-
-/// Runs the chains on the present pool; they are few and long, so each is a piece of work of its own.
-fn run_in_parallel<P: Posterior + ?Sized, M: Method>(shared: &Shared<'_, P, M>, records: Vec<ChainRecord>) -> Vec<Ended> {
-    let chains = records.into_par_iter().enumerate().with_max_len(1);
-    chains.map(|(chain, record)| shared.run_chain(chain, record)).collect()
+    Ok((chains.into_iter().map(|chain| chain.into_ended(shared.keep_state)).collect(), course))
 }

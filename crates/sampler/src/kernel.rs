@@ -1,5 +1,6 @@
 //! Define one transition of a Markov chain, what it needs, what it reports, and what may tune it.
 
+use crate::{Meeting, Meetings, Member};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 use serde::{Serialize, de::DeserializeOwned};
@@ -33,6 +34,11 @@ pub trait Kernel: Send + Serialize + DeserializeOwned {
 
     /// Tuned quantities by name, for reports; such as `step_size`.
     fn tuned(&self) -> Vec<(&'static str, f64)>;
+
+    /// What the user of a chain that has ended should know, such as a bias above what was asked for.
+    fn warning(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The state of a chain between two steps.
@@ -103,6 +109,24 @@ pub trait Adaptation<K: Kernel>: Send + Serialize + DeserializeOwned {
 
     /// Fixes the kernel's parameters for sampling.
     fn finalize(&mut self, kernel: &mut K);
+
+    /// After which of `warmup` iterations all chains meet; never, unless a method says so.
+    ///
+    /// It depends on settings alone, not on what was learnt: the driver asks an adaptation that was just built. It asks again with the
+    /// longer warm-up when a meeting has extended it.
+    fn meetings(&self, warmup: usize) -> Meetings {
+        let _ = warmup;
+        Meetings::Never
+    }
+
+    /// Lets all chains that have not failed share what they learnt: one step size, a trajectory length, a metric.
+    ///
+    /// `members` come in the order of the chains, so that sums over them are the same for any number of threads; one chain alone
+    /// meets too. A meeting takes place once every chain is there: when a chain was stopped before it, the others wait, and a run
+    /// that goes on from the checkpoint holds it as if nothing had happened.
+    fn meet(meeting: &mut Meeting, members: &mut [Member<'_, K, Self>]) {
+        let _ = (meeting, members);
+    }
 }
 
 /// A sampling method: plain settings that build a kernel and its adaptation.

@@ -16,7 +16,10 @@ mod hmc;
 mod initial;
 mod integrator;
 mod kernel;
+mod legs;
+mod meeting;
 mod metric;
+mod microcanonical;
 mod nuts;
 mod observer;
 mod phase_point;
@@ -42,7 +45,13 @@ pub use hamiltonian::HamiltonianKernel;
 pub use hmc::{Hmc, HmcInfo, HmcKernel};
 pub use integrator::Integrator;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
+pub use meeting::{Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError};
+pub use microcanonical::{
+    AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
+    Mams, MamsInfo, MamsKernel, Mclmc, MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState,
+    Shift, SliceGhmc, SliceGhmcInfo, SliceGhmcKernel, SliceState, check_against_exact,
+};
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};
 pub use phase_point::PhasePoint;

@@ -18,6 +18,9 @@ pub struct Run {
     pub chains: usize,
     /// Warm-up iterations of a chain; 1000, Stan's.
     pub warmup: usize,
+    /// Warm-up iterations that may be added where chains turn out to be still burning in; 0, so that a run costs what it was asked for.
+    /// Only methods whose chains meet ([`Adaptation::meetings`](crate::Adaptation::meetings)) ask for more, and the report says so.
+    pub max_extra_warmup: usize,
     /// Draws of a chain after warm-up, counted from the chain's beginning when a run is resumed; 1000, Stan's.
     pub draws: usize,
     /// Seed of all random streams; every chain and purpose has a stream of its own.
@@ -33,15 +36,7 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self {
-            chains: 4,
-            warmup: 1000,
-            draws: 1000,
-            seed: 1,
-            threads: None,
-            budget: Budget::default(),
-            keep_warmup_statistics: false,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -57,14 +52,27 @@ pub struct Budget {
 }
 
 impl Run {
+    /// What a run is where nothing else is said, for constants; as [`Run::default`].
+    pub const DEFAULT: Self = Self {
+        chains: 4,
+        warmup: 1000,
+        max_extra_warmup: 0,
+        draws: 1000,
+        seed: 1,
+        threads: None,
+        budget: Budget { gradients_per_chain: None, seconds: None },
+        keep_warmup_statistics: false,
+    };
+
     /// Checks the settings.
     ///
     /// # Errors
     /// Names the setting that is out of its range.
     pub fn validate(&self) -> Result<(), SettingsError> {
         check(self.chains >= 1, "chains", &self.chains, "at least 1")?;
-        let countable = self.warmup.checked_add(self.draws).is_some();
-        check(self.draws >= 1 && countable, "draws", &self.draws, "at least 1, and countable together with warmup")?;
+        let longest = self.warmup.checked_add(self.max_extra_warmup);
+        let countable = longest.and_then(|warmup| warmup.checked_add(self.draws)).is_some();
+        check(self.draws >= 1 && countable, "draws", &self.draws, "at least 1, and countable together with warm-up")?;
         check(self.threads != Some(0), "threads", &self.threads, "at least 1")?;
         let gradients = self.budget.gradients_per_chain;
         check(gradients != Some(0), "budget.gradients_per_chain", &gradients, "at least 1")?;

@@ -1,14 +1,25 @@
 //! Say what the user of a finished run should know.
 
 use crate::chain::Ended;
+use crate::meeting::Course;
 use ergodic_draws::Outcome;
 
 /// Share of transitions above which a limit of the method's own is worth a warning.
 const SATURATED_SHARE: f64 = 0.01;
 
-/// Warnings of chains that ended early, of divergences after warm-up, and of transitions that met a limit.
-pub(crate) fn of_run(ended: &[Ended], warmup: usize) -> Vec<String> {
+/// Warnings of a warm-up that was too short, of chains that ended early, of their kernels, of divergences after warm-up, and of transitions that met a limit.
+pub(crate) fn of_run(ended: &[Ended], planned: usize, course: &Course) -> Vec<String> {
     let mut warnings = Vec::new();
+    let warmup = course.warmup;
+    if warmup > planned {
+        warnings.push(format!("warm-up was extended from {planned} to {warmup} iterations, for chains were still burning in"));
+    }
+    if course.refused > 0 {
+        warnings.push(format!(
+            "warm-up asked for {} iterations more than it got: chains were still burning in; raise warmup or max_extra_warmup",
+            course.refused
+        ));
+    }
     for (chain, end) in ended.iter().enumerate() {
         let draws = end.counters.iteration.saturating_sub(warmup);
         match &end.report.outcome {
@@ -17,6 +28,7 @@ pub(crate) fn of_run(ended: &[Ended], warmup: usize) -> Vec<String> {
             Outcome::Failed(reason) => warnings.push(format!("chain {chain} failed after {draws} draws: {reason}")),
             other => warnings.push(format!("chain {chain} ended after {draws} draws: {other:?}")),
         }
+        warnings.extend(end.warning.iter().map(|warning| format!("chain {chain}: {warning}")));
     }
     let total: usize = ended.iter().map(|end| end.counters.iteration.saturating_sub(warmup)).sum();
     let divergences: usize = ended.iter().map(|end| end.counters.sampling_divergences).sum();

@@ -5,7 +5,10 @@ mod counting;
 
 use counting::allocations;
 use ergodic_model::{LogDensity, Purpose, density, stream};
-use ergodic_sampler::{Adaptation, BuildContext, HamiltonianKernel, Hmc, Kernel, Method, Metric, Nuts, Warmup};
+use ergodic_sampler::{
+    Adaptation, BuildContext, HamiltonianKernel, Hmc, Integrator, Kernel, Mams, Mclmc, Method, Metric, MicrocanonicalKernel,
+    Nuts, SliceGhmc, Warmup,
+};
 use nalgebra::DMatrix;
 
 const DIM: usize = 20;
@@ -56,6 +59,34 @@ fn transitions_allocate_nothing() {
     }
     for metric in metrics() {
         assert_eq!(of_transitions(&hmc, metric), 0);
+    }
+}
+
+/// Allocations of 200 transitions after the first.
+fn of_microcanonical_transitions<M: Method>(method: &M) -> usize
+where
+    M::Kernel: MicrocanonicalKernel,
+{
+    let mut density = normal();
+    let scales: Vec<f64> = (0..DIM).map(|i| 1.0 + i as f64 / 10.0).collect();
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &scales });
+    let mut rng = stream(1, 0, Purpose::Test);
+    let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
+    kernel.step(&mut density, &mut state, &mut rng).unwrap();
+    allocations(|| {
+        for i in 0..200 {
+            kernel.set_step_size(if i % 2 == 0 { 0.02 } else { 1.5 });
+            kernel.step(&mut density, &mut state, &mut rng).unwrap();
+        }
+    })
+}
+
+#[test]
+fn microcanonical_transitions_allocate_nothing() {
+    for integrator in Integrator::ALL {
+        assert_eq!(of_microcanonical_transitions(&Mclmc { integrator, ..Mclmc::default() }), 0);
+        assert_eq!(of_microcanonical_transitions(&SliceGhmc { integrator, ..SliceGhmc::default() }), 0);
+        assert_eq!(of_microcanonical_transitions(&Mams { integrator, ..Mams::default() }), 0);
     }
 }
 

@@ -3,11 +3,13 @@
 //! The instruction set is chosen once an operation, at run time. Each lane of a vector has a sum of its own, the lanes are joined in a
 //! fixed order, and what does not fill a vector comes last: results depend on the instruction set and on nothing else.
 
+mod isokinetic;
 mod kicks;
 mod products;
 #[cfg(test)]
 mod test_support;
 
+pub(crate) use isokinetic::{TurnAndDrift, TurnAndDriftFrom, kick_sums, turn};
 pub(crate) use kicks::{KickAndDrift, KickAndDriftFrom, kick_and_square};
 pub(crate) use products::{Stretches, dot, join, rows_times};
 

@@ -4,16 +4,17 @@ use crate::support::{autoregression, normal};
 use ergodic_draws::{ChainSink, DrawRef, Draws, Phase, RunReport, Schema, Sink, SinkError};
 use ergodic_model::{LogDensity, Posterior};
 use ergodic_sampler::{
-    Budget, Checkpoint, Hmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError, Sampler, Warmup, Windowed, sample,
+    Budget, Checkpoint, Hmc, Mams, Mclmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError, Sampler, SliceGhmc,
+    Warmup, Windowed, sample,
 };
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Positions and statistics of one chain as bits.
-type Bits = Vec<(Vec<u64>, Vec<u64>)>;
+pub(crate) type Bits = Vec<(Vec<u64>, Vec<u64>)>;
 
-fn bits(draws: &Draws) -> Vec<Bits> {
+pub(crate) fn bits(draws: &Draws) -> Vec<Bits> {
     let of = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
     let chain = |chain: &ergodic_draws::ChainDraws| {
         (0..chain.len()).map(|i| (of(chain.position(i)), of(chain.statistics.row(i)))).collect::<Bits>()
@@ -21,11 +22,11 @@ fn bits(draws: &Draws) -> Vec<Bits> {
     draws.chains().iter().map(chain).collect()
 }
 
-fn target() -> impl LogDensity + Clone + Send + Sync {
+pub(crate) fn target() -> impl LogDensity + Clone + Send + Sync {
     autoregression(4, 0.9)
 }
 
-fn run() -> Run {
+pub(crate) fn run() -> Run {
     Run { chains: 3, warmup: 120, draws: 60, seed: 5, ..Run::default() }
 }
 
@@ -54,7 +55,7 @@ fn other_seeds_give_other_draws() {
 }
 
 /// Interrupts after so many gradients per chain, passes the checkpoint through bytes, goes on with other threads, and compares.
-fn interrupt_and_resume<M: Method>(method: &M) {
+pub(crate) fn interrupt_and_resume<M: Method>(method: &M) {
     let density = target();
     let whole = bits(&sample(&density, method, &run()).unwrap());
     for gradients in [1, 30, 400, 700, 1000, 1200] {
@@ -74,6 +75,9 @@ fn interrupt_and_resume<M: Method>(method: &M) {
 fn a_run_interrupted_anywhere_equals_one_that_was_not() {
     interrupt_and_resume(&Nuts::default());
     interrupt_and_resume(&Hmc::default());
+    interrupt_and_resume(&Mclmc::default());
+    interrupt_and_resume(&SliceGhmc::default());
+    interrupt_and_resume(&Mams::default());
     for metric in [MetricShape::Unit, MetricShape::Dense] {
         let adaptation = Warmup::Windowed(Windowed { metric, ..Windowed::default() });
         interrupt_and_resume(&Nuts { adaptation, ..Nuts::default() });

@@ -1,7 +1,10 @@
 //! Check kernels, adaptation and driver together, through public parts only.
 
 mod determinism;
+mod exactness;
 mod failures;
+mod meetings;
+mod microcanonical;
 mod moments;
 mod nuts_reference;
 mod support;

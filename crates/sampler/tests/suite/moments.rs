@@ -34,7 +34,7 @@ fn worst_score(draws: &Draws, rho: f64) -> f64 {
 /// standard error is then 0.014, so that the twin's score is about 7, and above 4.5 in some coordinate with probability 0.99.
 const LIMIT: f64 = 4.5;
 
-fn check<M: Method>(method: &M) {
+pub(crate) fn check<M: Method>(method: &M) {
     let draws = sample(&autoregression(5, 0.8), method, &run()).unwrap();
     let worst = worst_score(&draws, 0.8);
     assert!(worst < LIMIT, "{} has a score of {worst}", M::NAME);
