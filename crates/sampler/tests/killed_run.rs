@@ -88,7 +88,7 @@ fn a_run_killed_fifty_times_equals_one_that_was_not() {
         loop {
             let mut child = start(&place, rng.random_range(1..=3));
             if kills < KILLS {
-                std::thread::sleep(Duration::from_millis(rng.random_range(0..200)));
+                std::thread::sleep(Duration::from_millis(rng.random_range(0..150)));
                 child.kill().unwrap();
             }
             // A run that ended by itself before is a success too; one that was killed goes on.

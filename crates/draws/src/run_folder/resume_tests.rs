@@ -37,9 +37,9 @@ fn go_on(root: &Path, from: [usize; CHAINS], until: usize) -> Result<(), SinkErr
     let folder = RunFolder::open_in(root, Arc::new(Unsynced))?;
     let schema = Schema { draws: until - WARMUP, ..schema() };
     folder.begin(&schema)?;
-    for number in 0..CHAINS {
-        let mut chain = folder.resume_chain(number, recorded(from[number]))?;
-        record(&mut *chain, number, from[number]..until);
+    for (number, &from) in from.iter().enumerate() {
+        let mut chain = folder.resume_chain(number, recorded(from))?;
+        record(&mut *chain, number, from..until);
         chain.finish()?;
     }
     folder.finish(&schema.report)
