@@ -6,6 +6,8 @@
 //! | [`deep_ensemble`] | one mode per member, each from a start of its own | `Ensemble` | any posterior |
 //! | [`mean_field`] | independent normals that maximise the evidence lower bound | `Approximation` | any posterior |
 //!
+//! [`warm_start`] optimises starts for Markov chains in the same way; its result is no fit but where to begin.
+//!
 //! All of them see the same log density as the samplers do: the full log joint in nats, prior included, at the temperatures of the posterior. Reports
 //! count gradients as samplers do, so that costs compare: one gradient is one pass forward and backward over all rows.
 //!
@@ -34,6 +36,7 @@ mod mean_field;
 mod observer;
 mod optimise;
 mod parallel;
+mod warm_start;
 
 pub use adam::Schedule;
 pub use diagonal_normal::DiagonalNormal;
@@ -42,3 +45,4 @@ pub use error::FitError;
 pub use map::{Map, map, map_observed};
 pub use mean_field::{Annealing, Estimator, MeanField, MeanFieldFit, Start, mean_field, mean_field_observed};
 pub use observer::{FitObserver, Progress, Silent};
+pub use warm_start::{WarmStart, WarmStarts, warm_start, warm_start_validated};

@@ -105,8 +105,7 @@ fn climb_from_start(
 ) -> Result<Optimum, FitError> {
     let dim = posterior.layout().dim();
     let mut climb = Climb::new(dim, settings);
-    find_start(posterior, joint, METHOD, settings.seed, member, &mut climb.finite)?;
-    climb.position.copy_from_slice(&climb.finite);
+    climb.begin(|position| find_start(posterior, joint, METHOD, settings.seed, member, position))?;
     let planned = settings.steps + if joint.is_exact() { settings.polish } else { 0 };
     let mut watch = Watch { observer, member, planned, interval: trace_interval(planned), step: 0, trace: Vec::new() };
     watch.trace.reserve(1001);
@@ -205,28 +204,30 @@ impl Watch<'_> {
 }
 
 /// The moving parts of one optimisation.
-struct Climb {
+pub(crate) struct Climb {
     adam: Adam,
     /// Where the next evaluation takes place.
     position: Vec<f64>,
     gradient: Vec<f64>,
-    /// The last position where all was finite.
-    finite: Vec<f64>,
+    /// The last position where all was finite, and the value there.
+    pub(crate) finite: Vec<f64>,
+    pub(crate) finite_value: f64,
     best: Vec<f64>,
     best_value: f64,
     best_gradient: f64,
     non_finite: usize,
     /// Evaluations in a row that were not finite.
-    consecutive: usize,
+    pub(crate) consecutive: usize,
 }
 
 impl Climb {
-    fn new(dim: usize, settings: &Map) -> Self {
+    pub(crate) fn new(dim: usize, settings: &Map) -> Self {
         Self {
             adam: Adam::new(dim, settings.clip_norm),
             position: vec![0.0; dim],
             gradient: vec![0.0; dim],
             finite: vec![0.0; dim],
+            finite_value: f64::NAN,
             best: vec![0.0; dim],
             best_value: f64::NEG_INFINITY,
             best_gradient: f64::INFINITY,
@@ -235,8 +236,15 @@ impl Climb {
         }
     }
 
+    /// Stands at the position that `find` writes.
+    pub(crate) fn begin(&mut self, find: impl FnOnce(&mut [f64]) -> Result<(), FitError>) -> Result<(), FitError> {
+        find(&mut self.finite)?;
+        self.position.copy_from_slice(&self.finite);
+        Ok(())
+    }
+
     /// Evaluates where it stands and moves on; returns the value there.
-    fn step(&mut self, joint: &mut LogJoint<'_>, learning_rate: f64) -> Result<f64, EvaluationError> {
+    pub(crate) fn step(&mut self, joint: &mut LogJoint<'_>, learning_rate: f64) -> Result<f64, EvaluationError> {
         let value = joint.evaluate(&self.position, &mut self.gradient)?;
         if !is_finite(value, &self.gradient) {
             self.non_finite += 1;
@@ -250,6 +258,7 @@ impl Climb {
         }
         self.consecutive = 0;
         self.finite.copy_from_slice(&self.position);
+        self.finite_value = value;
         if value > self.best_value {
             self.best.copy_from_slice(&self.position);
             self.best_value = value;

@@ -39,7 +39,7 @@ pub use run_folder::RunFolder;
 pub use safetensors::{
     DrawSelection, SafetensorsError, SafetensorsFile, SafetensorsOptions, TensorNames, TensorPrecision, write_safetensors,
 };
-pub use sink::{ChainSink, DrawRef, Phase, Schema, Sink, SinkError};
+pub use sink::{ChainSink, DrawRef, Phase, Recorded, Schema, Sink, SinkError};
 pub use statistics::{Column, Field, FieldKind, Statistics};
 pub use tee::Tee;
 pub use temperatures::Temperatures;

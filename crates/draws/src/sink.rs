@@ -46,10 +46,20 @@ pub struct DrawRef<'a> {
     pub statistics: &'a [f64],
 }
 
+/// What a chain has recorded when its run goes on from a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// Warm-up iterations.
+    pub warmup: usize,
+    /// Draws.
+    pub draws: usize,
+}
+
 /// Where draws go.
 ///
 /// The driver calls [`begin`](Self::begin) once, [`open_chain`](Self::open_chain) once per chain (from any thread), and
 /// [`finish`](Self::finish) once, whatever happened to the chains. Each chain has a writer of its own, so the loop takes no lock.
+/// A run that goes on from a checkpoint calls [`resume_chain`](Self::resume_chain) in place of `open_chain`.
 pub trait Sink: Sync {
     /// Prepares for a run.
     ///
@@ -62,6 +72,18 @@ pub trait Sink: Sync {
     /// # Errors
     /// When the chain's place cannot be written.
     fn open_chain(&self, chain: usize) -> Result<Box<dyn ChainSink + '_>, SinkError>;
+
+    /// The writer of a chain that goes on from a checkpoint: the next draws are those after `recorded`.
+    ///
+    /// A sink that has the earlier draws drops what it has beyond `recorded`, since those draws are made again. One that has not, such
+    /// as [`Memory`](crate::Memory), keeps the rest of the run alone, which is what happens unless a sink says otherwise.
+    ///
+    /// # Errors
+    /// As [`open_chain`](Self::open_chain), and when the sink should have the earlier draws but lacks some.
+    fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        let _ = recorded;
+        self.open_chain(chain)
+    }
 
     /// Ends the run; `report` has costs and outcomes.
     ///
@@ -79,6 +101,10 @@ impl<S: Sink + ?Sized> Sink for &S {
         (**self).open_chain(chain)
     }
 
+    fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        (**self).resume_chain(chain, recorded)
+    }
+
     fn finish(&self, report: &RunReport) -> Result<(), SinkError> {
         (**self).finish(report)
     }
@@ -91,6 +117,14 @@ pub trait ChainSink: Send {
     /// # Errors
     /// When the draw cannot be kept; the chain stops, and what was kept before stays readable.
     fn record(&mut self, draw: &DrawRef<'_>) -> Result<(), SinkError>;
+
+    /// Makes every draw so far outlive the process, where the sink's draws do so at all: a checkpoint is about to count on them.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Keeps what is still buffered; called when the chain ends, also early.
     ///
@@ -141,6 +175,14 @@ pub enum SinkError {
         draws: usize,
         /// Number of coordinates.
         dim: usize,
+    },
+    /// A run folder belongs to another run than the one that goes on in it.
+    #[error("'{}' is the folder of another run: {difference}; go on in the folder that belongs to the checkpoint", path.display())]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        difference: String,
     },
     /// A statistic's name cannot be stored.
     #[error(

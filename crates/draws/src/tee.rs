@@ -1,6 +1,6 @@
 //! Hand every draw to two sinks.
 
-use crate::{ChainSink, DrawRef, RunReport, Schema, Sink, SinkError};
+use crate::{ChainSink, DrawRef, Recorded, RunReport, Schema, Sink, SinkError};
 
 /// A sink that hands everything to two others; either may be a `Tee` again.
 ///
@@ -42,6 +42,11 @@ impl<A: Sink, B: Sink> Sink for Tee<A, B> {
         Ok(Box::new(TeeChain { first: self.first.open_chain(chain)?, second: self.second.open_chain(chain)? }))
     }
 
+    fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        let first = self.first.resume_chain(chain, recorded)?;
+        Ok(Box::new(TeeChain { first, second: self.second.resume_chain(chain, recorded)? }))
+    }
+
     fn finish(&self, report: &RunReport) -> Result<(), SinkError> {
         self.first.finish(report).and(self.second.finish(report))
     }
@@ -56,6 +61,10 @@ impl ChainSink for TeeChain<'_> {
     fn record(&mut self, draw: &DrawRef<'_>) -> Result<(), SinkError> {
         // Both calls are made before either result is looked at.
         self.first.record(draw).and(self.second.record(draw))
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.first.flush().and(self.second.flush())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

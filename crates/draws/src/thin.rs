@@ -1,6 +1,6 @@
 //! Keep every k-th draw.
 
-use crate::{ChainSink, DrawRef, Phase, RunReport, Schema, Sink, SinkError};
+use crate::{ChainSink, DrawRef, Phase, Recorded, RunReport, Schema, Sink, SinkError};
 use std::num::NonZeroUsize;
 
 /// A sink that hands every k-th kept draw, statistics included, to another sink: draws 0, k, 2k, … of each chain.
@@ -47,6 +47,11 @@ impl<S: Sink> Sink for Thin<S> {
         Ok(Box::new(ThinChain { every: self.every, inner: self.inner.open_chain(chain)? }))
     }
 
+    fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        let recorded = Recorded { draws: recorded.draws.div_ceil(self.every.get()), ..recorded };
+        Ok(Box::new(ThinChain { every: self.every, inner: self.inner.resume_chain(chain, recorded)? }))
+    }
+
     fn finish(&self, report: &RunReport) -> Result<(), SinkError> {
         self.inner.finish(report)
     }
@@ -67,6 +72,10 @@ impl ChainSink for ThinChain<'_> {
             }
             Phase::Sampling => Ok(()),
         }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.inner.flush()
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

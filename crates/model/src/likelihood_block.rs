@@ -134,13 +134,29 @@ impl<'a> LikelihoodSum<'a> {
             }
             BlockLikelihood::HeteroscedasticGaussian => {
                 self.values += panel.rows;
-                self.log_likelihood += heteroscedastic(l, &mut panel);
+                self.log_likelihood += l.outline(
+                    #[inline(always)]
+                    || heteroscedastic(l, &mut panel),
+                );
             }
-            BlockLikelihood::Bernoulli => self.log_likelihood += bernoulli(l, &mut panel),
-            BlockLikelihood::Categorical => self.log_likelihood += categorical(l, &mut panel),
+            BlockLikelihood::Bernoulli => {
+                self.log_likelihood += l.outline(
+                    #[inline(always)]
+                    || bernoulli(l, &mut panel),
+                )
+            }
+            BlockLikelihood::Categorical => {
+                self.log_likelihood += l.outline(
+                    #[inline(always)]
+                    || categorical(l, &mut panel),
+                )
+            }
             BlockLikelihood::Vector(likelihood) => {
                 if let Some(vector) = &mut self.vector {
-                    vector.add(l, likelihood, &mut panel, self.rows);
+                    l.outline(
+                        #[inline(always)]
+                        || vector.add(l, likelihood, &mut panel, self.rows),
+                    );
                 }
             }
             BlockLikelihood::RowWise(likelihood) => {

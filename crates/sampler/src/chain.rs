@@ -3,15 +3,16 @@
 use crate::checkpoint::ChainRecord;
 use crate::counted::Counted;
 use crate::counters::Counters;
-use crate::initial::initial_state;
-use crate::{Adaptation, BuildContext, ChainError, ChainState, Info, Kernel, Member, Method, Observer, Progress, Run};
-use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Sink, Statistics};
-use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior, Purpose, Recording, record_stream, stream};
-use serde::{Deserialize, Serialize};
+use crate::keeper::Keeper;
+use crate::living::{Living, LivingOf, begin};
+use crate::meeting::Course;
+use crate::{BuildContext, ChainError, ChainState, Info, Kernel, Member, Method, Observer, Progress, Run};
+use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Recorded, Sink, Statistics};
+use ergodic_model::{EvaluationError, LogDensity, Posterior, Recording, record_stream};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What all chains of a run share.
 pub(crate) struct Shared<'a, P: ?Sized, M> {
@@ -31,6 +32,10 @@ pub(crate) struct Shared<'a, P: ?Sized, M> {
     pub keep_draws: bool,
     /// Whether the chain's state is wanted at the end.
     pub keep_state: bool,
+    /// Whether the run goes on from a checkpoint.
+    pub resumed: bool,
+    /// What wants the chain's state now and then.
+    pub keeper: Option<&'a Keeper>,
 }
 
 impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
@@ -57,29 +62,11 @@ impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
 pub(crate) struct Leg {
     /// Iterations of a chain at its end.
     pub until: usize,
-    /// Iterations of warm-up.
-    pub warmup: usize,
+    /// What meetings made of the run so far.
+    pub course: Course,
     /// Whether the run ends with it.
     pub last: bool,
 }
-
-/// All that a chain needs for its next transition.
-#[derive(Serialize, Deserialize)]
-#[serde(bound(serialize = "K: Kernel, A: Adaptation<K>", deserialize = "K: Kernel, A: Adaptation<K>"))]
-struct Living<K: Kernel, A> {
-    kernel: K,
-    adaptation: A,
-    state: K::State,
-    rng: ChainRng,
-    /// Statistics of the last transition.
-    row: Vec<f64>,
-    /// Whether the last transition still has to be recorded, because the sink failed.
-    pending: bool,
-    /// Whether the kernel's parameters are fixed for sampling.
-    finalized: bool,
-}
-
-type LivingOf<M> = Living<<M as Method>::Kernel, <M as Method>::Adaptation>;
 
 /// What a chain works with while it runs, made anew from the posterior and the sink when it goes on.
 struct Tools<'a> {
@@ -106,6 +93,11 @@ pub(crate) struct Chain<'a, M: Method> {
     draws: ChainDraws,
     fate: Fate,
     tools: Option<Tools<'a>>,
+    /// The last round of checkpoints that the chain took part in, and what was new to it.
+    round: usize,
+    handed_in: Option<(usize, Option<usize>, bool)>,
+    /// Whether the sink has kept all that the chain recorded.
+    is_durable: bool,
 }
 
 /// How a chain ended, and what it leaves.
@@ -127,7 +119,17 @@ impl<'a, M: Method> Chain<'a, M> {
         if shared.run.keep_warmup_statistics {
             draws.warmup_statistics = Statistics::new(columns());
         }
-        let mut chain = Self { number, living: None, counters: Counters::default(), draws, fate: Fate::Going, tools: None };
+        let mut chain = Self {
+            number,
+            living: None,
+            counters: Counters::default(),
+            draws,
+            fate: Fate::Going,
+            tools: None,
+            round: 0,
+            handed_in: None,
+            is_durable: true,
+        };
         match record {
             ChainRecord::NotBegun => {}
             ChainRecord::Failed { counters, reason } => {
@@ -184,6 +186,7 @@ impl<'a, M: Method> Chain<'a, M> {
     pub(crate) fn end<P: Posterior + ?Sized>(&mut self, shared: &Shared<'a, P, M>, outcome: Outcome, resumable: bool) {
         let sink = self.tools.take().and_then(|tools| tools.sink);
         let finished = sink.map_or(Ok(Ok(())), |mut sink| catch_unwind(AssertUnwindSafe(|| sink.finish())));
+        self.is_durable = matches!(finished, Ok(Ok(())));
         let outcome = match (outcome, finished) {
             (failed @ Outcome::Failed(_), _) | (failed, Ok(Ok(()))) => failed,
             (_, Ok(Err(error))) => Outcome::Failed(error.to_string()),
@@ -204,9 +207,10 @@ impl<'a, M: Method> Chain<'a, M> {
 
     /// What the chain leaves; one that nobody ended counts as stopped.
     pub(crate) fn into_ended(self, keep_state: bool) -> Ended {
-        let (outcome, resumable) = match self.fate {
-            Fate::Ended { outcome, resumable } => (outcome, resumable),
-            Fate::Going => (Outcome::Stopped("the run ended before it".to_owned()), true),
+        let record = if keep_state { self.record() } else { ChainRecord::NotBegun };
+        let outcome = match self.fate {
+            Fate::Ended { outcome, .. } => outcome,
+            Fate::Going => Outcome::Stopped("the run ended before it".to_owned()),
         };
         let Self { living, counters, draws, .. } = self;
         let tuned = living.iter().flat_map(|living| living.kernel.tuned());
@@ -217,22 +221,62 @@ impl<'a, M: Method> Chain<'a, M> {
             warmup_seconds: counters.warmup_seconds,
             sampling_seconds: counters.sampling_seconds,
             tuned: tuned.map(|(name, value)| (name.to_owned(), value)).collect(),
-            outcome: outcome.clone(),
+            outcome,
         };
-        let record = match (&outcome, living) {
-            (Outcome::Failed(reason), _) if !resumable => {
-                ChainRecord::Failed { counters: counters.clone(), reason: reason.clone() }
+        Ended { draws, report, counters, record, warning }
+    }
+
+    /// The chain as a checkpoint holds it.
+    fn record(&self) -> ChainRecord {
+        let counters = || self.counters.clone();
+        match (&self.fate, &self.living) {
+            (Fate::Ended { outcome: Outcome::Failed(reason), resumable: false }, _) => {
+                ChainRecord::Failed { counters: counters(), reason: reason.clone() }
             }
-            (_, Some(living)) if keep_state => match postcard::to_stdvec(&living) {
-                Ok(state) => ChainRecord::Alive { counters: counters.clone(), state },
+            (_, Some(living)) => match postcard::to_stdvec(living) {
+                Ok(state) => ChainRecord::Alive { counters: counters(), state },
                 Err(error) => ChainRecord::Failed {
-                    counters: counters.clone(),
+                    counters: counters(),
                     reason: format!("the chain's state could not be written: {error}"),
                 },
             },
-            _ => ChainRecord::NotBegun,
+            (_, None) => ChainRecord::NotBegun,
+        }
+    }
+
+    /// Hands in the chain's state between two transitions, once the sink has what was recorded.
+    fn hand_in(&mut self, keeper: &Keeper, course: Course) -> Result<(), ChainError> {
+        let begin = Instant::now();
+        self.round = keeper.round();
+        if let Some(sink) = self.tools.as_mut().and_then(|tools| tools.sink.as_mut()) {
+            sink.flush()?;
+        }
+        let present = (self.counters.iteration, course.held, self.is_going());
+        let is_new = self.handed_in != Some(present);
+        let record = (self.is_durable && is_new).then(|| self.record());
+        if record.is_some() {
+            self.handed_in = Some(present);
+        }
+        keeper.hand_in(self.number, course, record, begin.elapsed());
+        Ok(())
+    }
+
+    /// Hands in the chain's state while it waits, or after its end; a sink that fails ends it.
+    pub(crate) fn hand_in_at_rest<P: Posterior + ?Sized>(
+        &mut self,
+        shared: &Shared<'a, P, M>,
+        keeper: &Keeper,
+        course: Course,
+    ) {
+        let handed_in = catch_unwind(AssertUnwindSafe(|| self.hand_in(keeper, course)));
+        let problem = match handed_in {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("the sink panicked: {}", panic_message(panic.as_ref())),
         };
-        Ended { draws, report, counters, record, warning }
+        self.end(shared, Outcome::Failed(problem), true);
+        let record = self.is_durable.then(|| self.record());
+        keeper.hand_in(self.number, course, record, Duration::ZERO);
     }
 
     /// Runs to the end of a leg; the reason where the chain stops before it.
@@ -241,10 +285,13 @@ impl<'a, M: Method> Chain<'a, M> {
             if let Some(reason) = shared.reason_to_stop(&self.counters) {
                 return Ok(Some(reason));
             }
-            self.begin(shared)?;
+            self.begin(shared, leg)?;
         }
         let mut clock = Instant::now();
         while self.counters.iteration < leg.until {
+            if let Some(keeper) = shared.keeper.filter(|keeper| keeper.round() != self.round) {
+                self.hand_in(keeper, leg.course)?;
+            }
             let pending = self.living.as_ref().is_some_and(|living| living.pending);
             if !pending && let Some(reason) = shared.reason_to_stop(&self.counters) {
                 return Ok(Some(reason));
@@ -255,7 +302,7 @@ impl<'a, M: Method> Chain<'a, M> {
     }
 
     /// Makes what the chain works with. A new chain finds an initial position, and its adaptation chooses first parameters.
-    fn begin<P: Posterior + ?Sized>(&mut self, shared: &Shared<'a, P, M>) -> Result<(), ChainError> {
+    fn begin<P: Posterior + ?Sized>(&mut self, shared: &Shared<'a, P, M>, leg: Leg) -> Result<(), ChainError> {
         let mut density = Counted::new(shared.posterior.evaluator());
         if density.dim() != shared.layout.dim() {
             let (dim, named) = (density.dim(), shared.layout.dim());
@@ -269,7 +316,15 @@ impl<'a, M: Method> Chain<'a, M> {
             self.counters.pass(Phase::Warmup, clock.elapsed().as_secs_f64());
             self.living = Some(begun?);
         }
-        let sink = shared.sink.map(|sink| sink.open_chain(self.number)).transpose()?;
+        let open = |sink: &'a dyn Sink| {
+            if !shared.resumed {
+                return sink.open_chain(self.number);
+            }
+            let (iteration, warmup) = (self.counters.iteration, leg.course.warmup);
+            let recorded = Recorded { warmup: iteration.min(warmup), draws: iteration.saturating_sub(warmup) };
+            sink.resume_chain(self.number, recorded)
+        };
+        let sink = shared.sink.map(open).transpose()?;
         self.tools = Some(Tools { density, recording: Recording::new(shared.posterior), sink });
         Ok(())
     }
@@ -285,7 +340,7 @@ impl<'a, M: Method> Chain<'a, M> {
             return Ok(());
         };
         let iteration = counters.iteration;
-        let (phase, index) = match iteration.checked_sub(leg.warmup) {
+        let (phase, index) = match iteration.checked_sub(leg.course.warmup) {
             None => (Phase::Warmup, iteration),
             Some(index) => (Phase::Sampling, index),
         };
@@ -326,7 +381,7 @@ impl<'a, M: Method> Chain<'a, M> {
                 chain: *chain,
                 phase,
                 iteration: counters.iteration,
-                total: leg.warmup + shared.run.draws,
+                total: leg.course.warmup + shared.run.draws,
                 step_size,
                 n_steps,
                 acceptance_rate,
@@ -338,37 +393,6 @@ impl<'a, M: Method> Chain<'a, M> {
         }
         Ok(())
     }
-}
-
-impl<K: Kernel, A: Adaptation<K>> Living<K, A> {
-    /// One transition, and what adaptation learns from it.
-    fn transition(&mut self, density: &mut dyn LogDensity, phase: Phase, iteration: usize) -> Result<K::Info, ChainError> {
-        let Self { kernel, adaptation, state, rng, .. } = self;
-        if phase == Phase::Sampling && !std::mem::replace(&mut self.finalized, true) {
-            adaptation.finalize(kernel);
-        }
-        let info = kernel.step(density, state, rng)?;
-        if phase == Phase::Warmup {
-            adaptation.update(kernel, density, state, &info, iteration, rng)?;
-        }
-        Ok(info)
-    }
-}
-
-/// Finds an initial position, builds the kernel, and lets its adaptation choose first parameters.
-fn begin<P: Posterior + ?Sized, M: Method>(
-    shared: &Shared<'_, P, M>,
-    chain: usize,
-    density: &mut dyn LogDensity,
-) -> Result<LivingOf<M>, ChainError> {
-    let (mut kernel, mut adaptation) = shared.build();
-    let given = shared.initial_positions.map(|positions| positions[chain].as_slice());
-    let mut initialise = stream(shared.run.seed, chain, Purpose::Initialise);
-    let mut state = initial_state(&mut kernel, density, shared.posterior, shared.layout, given, &mut initialise)?;
-    let mut rng = stream(shared.run.seed, chain, Purpose::Kernel);
-    adaptation.init(&mut kernel, density, &mut state, &mut rng)?;
-    let row = vec![0.0; <<M::Kernel as Kernel>::Info as Info>::FIELDS.len()];
-    Ok(Living { kernel, adaptation, state, rng, row, pending: false, finalized: false })
 }
 
 /// What a panic says.

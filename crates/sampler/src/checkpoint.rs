@@ -1,11 +1,11 @@
 //! Keep the whole state of a run, so that it goes on bit for bit as if it had never stopped.
 
 use crate::counters::Counters;
+use crate::header::Header;
 use crate::meeting::Course;
-use crate::{Method, RunError};
-use ergodic_draws::Temperatures;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"ERGODICK";
@@ -23,27 +23,27 @@ pub struct Checkpoint {
     pub(crate) chains: Vec<ChainRecord>,
 }
 
-/// What must agree between a checkpoint and the run that goes on from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Header {
-    pub method: String,
-    /// Settings of the method, as JSON.
-    pub settings: String,
-    pub dim: usize,
-    /// Temperatures of the density, in words.
-    pub temperatures: String,
-    pub chains: usize,
-    pub warmup: usize,
-    pub max_extra_warmup: usize,
-    pub seed: u64,
-}
-
 /// One chain of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum ChainRecord {
     NotBegun,
-    Alive { counters: Counters, state: Vec<u8> },
-    Failed { counters: Counters, reason: String },
+    Alive {
+        counters: Counters,
+        #[serde(with = "bytes")]
+        state: Vec<u8>,
+    },
+    Failed {
+        counters: Counters,
+        reason: String,
+    },
+}
+
+/// A checkpoint whose parts belong to a run that goes on; written as a [`Checkpoint`].
+#[derive(Serialize)]
+pub(crate) struct CheckpointRef<'a> {
+    pub header: &'a Header,
+    pub course: Course,
+    pub chains: &'a [ChainRecord],
 }
 
 /// Why a checkpoint could not be saved or loaded.
@@ -60,6 +60,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A new run would overwrite the checkpoint of another.
+    #[error("the checkpoint '{}' exists already; go on from it, or remove it first, or choose another file", .0.display())]
+    AlreadyExists(PathBuf),
     /// Bytes are not a checkpoint of this version.
     #[error("not a usable checkpoint: {problem}")]
     Malformed {
@@ -88,16 +91,14 @@ impl Checkpoint {
         self.chains.iter().map(draws).min().unwrap_or(0)
     }
 
-    /// The checkpoint as bytes: a mark, the version, a check sum (CRC-32) and the content in postcard's format.
+    /// The checkpoint as bytes: a mark, the version, the content in postcard's format, and a check sum of that (CRC-32).
     ///
     /// # Errors
     /// When the content cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
-        let content = postcard::to_stdvec(self).map_err(|error| CheckpointError::Malformed { problem: error.to_string() })?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&crc32(&content).to_le_bytes());
-        bytes.extend_from_slice(&content);
+        let mut bytes = Vec::new();
+        let written = self.as_ref().write(&mut bytes);
+        written.map_err(|error| CheckpointError::Malformed { problem: error.to_string() })?;
         Ok(bytes)
     }
 
@@ -113,8 +114,8 @@ impl Checkpoint {
         if version != VERSION {
             return Err(malformed(&format!("it has format {version}, and this library reads {VERSION}")));
         }
-        let (sum, content) = rest.split_first_chunk::<4>().ok_or_else(|| malformed("it is cut short"))?;
-        if u32::from_le_bytes(*sum) != crc32(content) {
+        let (content, sum) = rest.split_last_chunk::<4>().ok_or_else(|| malformed("it is cut short"))?;
+        if u32::from_le_bytes(*sum) != crc32fast::hash(content) {
             return Err(malformed("it is damaged or cut short: its check sum is wrong"));
         }
         postcard::from_bytes(content).map_err(|error| malformed(&error.to_string()))
@@ -125,23 +126,11 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be written; an older file at `path` is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        let path = path.as_ref();
-        let bytes = self.to_bytes()?;
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".{}.partial", std::process::id()));
-        let aside = PathBuf::from(aside);
-        let written = std::fs::File::create(&aside).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()
-        });
-        let renamed = written.and_then(|()| std::fs::rename(&aside, path));
-        renamed.map_err(|source| {
-            // The partial file is of no use to anyone; failing to remove it is no second error.
-            let _ = std::fs::remove_file(&aside);
-            CheckpointError::Io { action: "write", path: path.to_owned(), source }
-        })?;
-        sync_folder(path);
-        Ok(())
+        self.as_ref().save(path.as_ref())
+    }
+
+    fn as_ref(&self) -> CheckpointRef<'_> {
+        CheckpointRef { header: &self.header, course: self.course, chains: &self.chains }
     }
 
     /// Loads a checkpoint that [`save`](Self::save) wrote.
@@ -150,93 +139,114 @@ impl Checkpoint {
     /// When the file cannot be read, or is no whole checkpoint.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
-        let bytes =
-            std::fs::read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
         Self::from_bytes(&bytes)
     }
 }
 
-impl Header {
-    pub(crate) fn new<M: Method>(
-        method: &M,
-        dim: usize,
-        temperatures: Temperatures,
-        run: &crate::Run,
-    ) -> Result<Self, RunError> {
-        let settings = serde_json::to_string(method).map_err(|error| RunError::Checkpoint {
-            difference: format!("the method's settings cannot be written: {error}"),
+impl CheckpointRef<'_> {
+    /// As [`Checkpoint::save`]; no second copy of the chains' states is made.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".partial");
+        let aside = PathBuf::from(aside);
+        let written = File::create(&aside).and_then(|file| {
+            let mut file = BufWriter::new(file);
+            self.write(&mut file)?;
+            file.into_inner()?.sync_all()
+        });
+        let renamed = written.and_then(|()| fs::rename(&aside, path));
+        renamed.map_err(|source| {
+            // The partial file is of no use to anyone; failing to remove it is no second error.
+            let _ = fs::remove_file(&aside);
+            CheckpointError::Io { action: "write", path: path.to_owned(), source }
         })?;
-        let method = M::NAME.to_owned();
-        let temperatures = temperatures.to_string();
-        let crate::Run { chains, warmup, max_extra_warmup, seed, .. } = *run;
-        Ok(Self { method, settings, dim, temperatures, chains, warmup, max_extra_warmup, seed })
+        sync_folder(path);
+        Ok(())
     }
 
-    /// Refuses a checkpoint of another run, naming the first difference.
-    pub(crate) fn check(&self, stored: &Self) -> Result<(), RunError> {
-        let differ = |what: &str, stored: &dyn std::fmt::Display, asked: &dyn std::fmt::Display| {
-            Err(RunError::Checkpoint { difference: format!("its {what} is {stored}, and the run's is {asked}") })
-        };
-        if stored.method != self.method {
-            return differ("method", &stored.method, &self.method);
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(MAGIC)?;
+        to.write_all(&VERSION.to_le_bytes())?;
+        let mut summed = Summed { to, sum: crc32fast::Hasher::new(), error: None };
+        let written = postcard::to_io(self, &mut summed).map(|_| ());
+        let Summed { sum, error, .. } = summed;
+        // What postcard says of a failed write is less than what the system said.
+        error.map_or(Ok(()), Err)?;
+        written.map_err(io::Error::other)?;
+        to.write_all(&sum.finalize().to_le_bytes())
+    }
+}
+
+/// A writer that sums up what passes.
+struct Summed<'a, W> {
+    to: &'a mut W,
+    sum: crc32fast::Hasher,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Write for Summed<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.to.write_all(bytes) {
+            Ok(()) => self.sum.update(bytes),
+            Err(error) => {
+                let kind = error.kind();
+                self.error = Some(error);
+                return Err(kind.into());
+            }
         }
-        if stored.dim != self.dim {
-            return differ("number of coordinates", &stored.dim, &self.dim);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Bytes in one piece, for `#[serde(with = "bytes")]`; element by element they would take most of a checkpoint's time.
+mod bytes {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
         }
-        if stored.temperatures != self.temperatures {
-            return differ("density", &stored.temperatures, &self.temperatures);
-        }
-        if stored.seed != self.seed {
-            return differ("seed", &stored.seed, &self.seed);
-        }
-        if stored.chains != self.chains {
-            return differ("number of chains", &stored.chains, &self.chains);
-        }
-        if stored.warmup != self.warmup {
-            return differ("number of warm-up iterations", &stored.warmup, &self.warmup);
-        }
-        if stored.max_extra_warmup != self.max_extra_warmup {
-            return differ("limit of extra warm-up iterations", &stored.max_extra_warmup, &self.max_extra_warmup);
-        }
-        if stored.settings != self.settings {
-            return differ("method's settings", &stored.settings, &self.settings);
-        }
-        Ok(())
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
 /// Makes a rename durable where folders can be opened; elsewhere the system's own order has to do.
 fn sync_folder(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = std::fs::File::open(folder) {
+    if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
-}
-
-/// The CRC-32 of IEEE 802.3, bit by bit.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ergodic_model::Posterior;
 
     fn checkpoint() -> Checkpoint {
-        let (settings, temperatures) = ("{}".into(), Temperatures::POSTERIOR.to_string());
-        let (chains, warmup, max_extra_warmup) = (2, 10, 0);
-        let header =
-            Header { method: "nuts".into(), settings, dim: 2, temperatures, chains, warmup, max_extra_warmup, seed: 3 };
+        let normal = ergodic_model::density(2, |_: &[f64], _: &mut [f64]| 0.0);
+        let run = crate::Run { chains: 2, warmup: 10, ..crate::Run::DEFAULT };
+        let header = Header::new(&normal, &normal.layout(), &crate::Nuts::default(), &run, true).unwrap();
         let counters = Counters { iteration: 25, ..Counters::default() };
         let alive = ChainRecord::Alive { counters, state: vec![1, 2, 3] };
         Checkpoint { chains: vec![alive, ChainRecord::NotBegun], ..Checkpoint::at_start(header) }
-    }
-
-    #[test]
-    fn the_check_sum_is_that_of_the_standard() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 
     #[test]
@@ -251,22 +261,6 @@ mod tests {
             damaged[byte] ^= 4;
             assert!(Checkpoint::from_bytes(&damaged).is_err(), "damaged at byte {byte}");
         }
-    }
-
-    #[test]
-    fn a_checkpoint_of_another_run_is_refused_by_name() {
-        let run = checkpoint().header;
-        assert!(run.check(&run).is_ok());
-        let refuse = |stored: Header| run.check(&stored).unwrap_err().to_string();
-        assert!(refuse(Header { method: "hmc".into(), ..run.clone() }).contains("method is hmc, and the run's is nuts"));
-        assert!(refuse(Header { dim: 9, ..run.clone() }).contains("number of coordinates is 9"));
-        let cold = Header { temperatures: Temperatures::both(0.5).to_string(), ..run.clone() };
-        assert!(refuse(cold).contains("temperature 0.5, and the run's is temperature 1"));
-        assert!(refuse(Header { seed: 9, ..run.clone() }).contains("seed is 9"));
-        assert!(refuse(Header { chains: 9, ..run.clone() }).contains("chains is 9"));
-        assert!(refuse(Header { warmup: 9, ..run.clone() }).contains("warm-up iterations is 9"));
-        assert!(refuse(Header { max_extra_warmup: 9, ..run.clone() }).contains("extra warm-up iterations is 9"));
-        assert!(refuse(Header { settings: "[]".into(), ..run.clone() }).contains("settings is []"));
     }
 
     #[test]

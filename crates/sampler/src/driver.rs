@@ -1,15 +1,18 @@
 //! Run every chain of any method: the one driver.
 
 use crate::chain::{Chain, Ended, Shared};
-use crate::checkpoint::{ChainRecord, Header};
+use crate::checkpoint::ChainRecord;
+use crate::header::Header;
+use crate::keeper::Keeper;
 use crate::legs::run_in_legs;
 use crate::meeting::Course;
-use crate::{Checkpoint, Info, Kernel, Method, NoObserver, Observer, Plan, Run, RunError};
+use crate::{Checkpoint, CheckpointError, CheckpointSchedule, Info, Kernel, Method, NoObserver, Observer, Plan, Run, RunError};
 use ergodic_draws::{ChainDraws, Column, Draws, Layout, Origin, Outcome, RunReport, Schema, Sink};
 use ergodic_model::Posterior;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Samples a posterior with any method, and keeps the draws in memory.
@@ -59,6 +62,7 @@ pub struct Sampler<'a, P: ?Sized, M> {
     pool: Option<&'a ThreadPool>,
     initial_positions: Option<&'a [Vec<f64>]>,
     checkpoint: Option<Checkpoint>,
+    checkpoint_to: Option<(PathBuf, CheckpointSchedule)>,
 }
 
 impl<P: ?Sized, M: Method> std::fmt::Debug for Sampler<'_, P, M> {
@@ -81,6 +85,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             pool: None,
             initial_positions: None,
             checkpoint: None,
+            checkpoint_to: None,
         }
     }
 
@@ -127,6 +132,41 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         self
     }
 
+    /// Keeps a checkpoint in the file `path` while the run goes on: from its beginning, as often as `schedule` says, and at its end.
+    ///
+    /// The file is always a whole checkpoint, that a killed run goes on from with [`resume`](Self::resume). Draws outlive the process
+    /// in a sink that keeps them on disk, such as a [`RunFolder`](ergodic_draws::RunFolder), which is then
+    /// [opened](ergodic_draws::RunFolder::open) again. Chains hand in their states between two transitions, and a thread of its own
+    /// writes them; when that fails later than at the beginning, the run goes on and its report says so.
+    ///
+    /// ```
+    /// use ergodic_draws::RunFolder;
+    /// use ergodic_model::density;
+    /// use ergodic_sampler::{Checkpoint, CheckpointSchedule, Nuts, Run, Sampler};
+    /// let normal = density(1, |x: &[f64], gradient: &mut [f64]| {
+    ///     gradient[0] = -x[0];
+    ///     -0.5 * x[0] * x[0]
+    /// });
+    /// # let place = tempfile::tempdir()?;
+    /// let (folder, file) = (place.path().join("run.zarr"), place.path().join("run.checkpoint"));
+    /// let run = Run { chains: 2, warmup: 100, draws: 50, ..Run::default() };
+    /// let sink = RunFolder::create(&folder)?;
+    /// let schedule = CheckpointSchedule::default();
+    /// Sampler::new(&normal, Nuts::default(), run).sink(&sink).checkpoint_to(&file, schedule).run_into_sink()?;
+    /// // Later, in another process, whether that one ended or was killed:
+    /// let more = Run { draws: 80, ..run };
+    /// let sink = RunFolder::open(&folder)?;
+    /// let sampler = Sampler::new(&normal, Nuts::default(), more).sink(&sink).checkpoint_to(&file, schedule);
+    /// sampler.resume(Checkpoint::load(&file)?).run_into_sink()?;
+    /// assert_eq!(RunFolder::load(&folder)?.min_len(), 80);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn checkpoint_to(mut self, path: impl Into<PathBuf>, schedule: CheckpointSchedule) -> Self {
+        self.checkpoint_to = Some((path.into(), schedule));
+        self
+    }
+
     /// Runs, and returns the draws.
     ///
     /// # Errors
@@ -169,7 +209,15 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let draw_layout = Arc::new(self.posterior.draw_layout());
         let dim = layout.dim();
         self.check_model(&layout)?;
-        let header = Header::new(&self.method, dim, self.posterior.temperatures(), &self.run)?;
+        let resumed = self.checkpoint.is_some();
+        let keep_state = keep_state || self.checkpoint_to.is_some();
+        let header = Header::new(self.posterior, &layout, &self.method, &self.run, keep_state || resumed)?;
+        if let Some((path, schedule)) = &self.checkpoint_to {
+            schedule.validate()?;
+            if !resumed && path.exists() {
+                return Err(CheckpointError::AlreadyExists(path.clone()).into());
+            }
+        }
         let Checkpoint { course, chains: records, .. } = match self.checkpoint {
             Some(checkpoint) => {
                 header.check(&checkpoint.header)?;
@@ -195,6 +243,10 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             })?;
         }
         let (chains, warmup, draws) = (self.run.chains, self.run.warmup, self.run.draws);
+        let keeper = match self.checkpoint_to {
+            Some((path, schedule)) => Some(Keeper::begin(path, schedule, header.clone(), course, &records)?),
+            None => None,
+        };
         self.observer.started(&Plan { method: M::NAME, chains, warmup, draws, dim });
         let shared = Shared {
             posterior: self.posterior,
@@ -210,10 +262,15 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             started,
             keep_draws,
             keep_state,
+            resumed,
+            keeper: keeper.as_ref(),
         };
         let (ended, course) = run_chains(&shared, self.pool, records, course)?;
 
         report.warnings = crate::warnings::of_run(&ended, warmup, &course);
+        if let Some(problem) = keeper.and_then(|keeper| keeper.kept().problem) {
+            report.warnings.push(format!("the last checkpoint was not written: {problem}"));
+        }
         let warmup = course.warmup;
         let has_draws = ended.iter().any(|chain| chain.counters.iteration > warmup);
         let (mut chains, mut records): (Vec<ChainDraws>, Vec<ChainRecord>) = (Vec::new(), Vec::new());
@@ -280,19 +337,41 @@ fn run_chains<P: Posterior + ?Sized, M: Method>(
     shared: &Shared<'_, P, M>,
     pool: Option<&ThreadPool>,
     records: Vec<ChainRecord>,
-    mut course: Course,
+    course: Course,
 ) -> Result<(Vec<Ended>, Course), RunError> {
     let records = records.into_iter().enumerate();
-    let mut chains: Vec<_> = records.map(|(number, record)| Chain::new(shared, number, record)).collect();
+    let chains: Vec<_> = records.map(|(number, record)| Mutex::new(Chain::new(shared, number, record))).collect();
+    let course = Mutex::new(course);
     let threads = shared.run.num_threads();
-    if let Some(pool) = pool {
-        pool.install(|| run_in_legs(shared, &mut chains, &mut course, true));
-    } else if threads == 1 {
-        run_in_legs(shared, &mut chains, &mut course, false);
-    } else {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
-        let pool = pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?;
-        pool.install(|| run_in_legs(shared, &mut chains, &mut course, true));
+    let own = match pool {
+        None if threads > 1 => {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("chain-{thread}")).build();
+            Some(pool.map_err(|error| RunError::Threads { threads, message: error.to_string() })?)
+        }
+        _ => None,
+    };
+    let run = || match pool.or(own.as_ref()) {
+        Some(pool) => pool.install(|| run_in_legs(shared, &chains, &course, true)),
+        None => run_in_legs(shared, &chains, &course, false),
+    };
+    match shared.keeper {
+        None => run(),
+        Some(keeper) => std::thread::scope(|scope| {
+            scope.spawn(|| keeper.keep(shared, &chains, &course));
+            let _end = EndsKeeping(keeper);
+            run();
+        }),
     }
-    Ok((chains.into_iter().map(|chain| chain.into_ended(shared.keep_state)).collect(), course))
+    let chains = chains.into_iter().map(|chain| chain.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let ended = chains.map(|chain| chain.into_ended(shared.keep_state)).collect();
+    Ok((ended, course.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// Ends a keeper's thread also when the run ends by a panic, such as an observer's.
+struct EndsKeeping<'a>(&'a Keeper);
+
+impl Drop for EndsKeeping<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }

@@ -73,6 +73,9 @@ pub enum RunError {
         /// What the system said.
         message: String,
     },
+    /// The checkpoint that the run should keep cannot be written.
+    #[error(transparent)]
+    Saving(#[from] crate::CheckpointError),
     /// A checkpoint belongs to another run.
     #[error("the checkpoint does not fit: {difference}")]
     Checkpoint {

@@ -84,8 +84,14 @@ impl Attributes {
             report: schema.report.clone(),
         };
         attributes.set_report(&schema.report);
-        attributes.chain_outcomes = vec!["running".to_owned(); schema.chains];
+        attributes.set_running();
         attributes
+    }
+
+    /// Says that the run is not finished, or not any more.
+    pub(super) fn set_running(&mut self) {
+        self.status = Status::Running;
+        self.chain_outcomes = vec!["running".to_owned(); self.chain_draws.len()];
     }
 
     /// Replaces the report, and what the attributes repeat of it.

@@ -1,10 +1,11 @@
 //! Write one chain of a run folder: fill a chunk per array, and publish now and then.
 
 use super::run::{Run, replace};
-use super::storage::{Durability, Storage};
+use super::storage::{Durability, Storage, io_error};
 use super::variable::{Variable, check_draw};
 use super::zarr::fill_element;
-use crate::{ChainSink, DrawRef, Phase, SinkError};
+use crate::{ChainSink, DrawRef, Phase, Recorded, SinkError};
+use std::fs;
 use std::time::Instant;
 
 /// The writer of one chain.
@@ -49,6 +50,16 @@ impl<'a> ChainWriter<'a> {
         };
         Ok(Self { run, storage, chain, warmup: phase_writer(Phase::Warmup)?, sampling: phase_writer(Phase::Sampling)? })
     }
+
+    /// Begins after draws that are on disk, with the last chunk of each array in memory where it is not full.
+    pub(super) fn go_on_after(&mut self, recorded: Recorded) -> Result<(), SinkError> {
+        let (run, chain) = (self.run, self.chain);
+        for (writer, draws) in [(&mut self.warmup, recorded.warmup), (&mut self.sampling, recorded.draws)] {
+            writer.arrays.iter_mut().try_for_each(|array| array.go_on_after(run, chain, draws))?;
+            (writer.draws, writer.published_draws) = (draws, draws);
+        }
+        Ok(())
+    }
 }
 
 impl ChainSink for ChainWriter<'_> {
@@ -65,6 +76,10 @@ impl ChainSink for ChainWriter<'_> {
             Phase::Sampling => &mut self.sampling,
         };
         writer.record(draw, self.run, self.storage, self.chain)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.finish()
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
@@ -123,6 +138,21 @@ impl<'a> ArrayWriter<'a> {
             dim,
         })?;
         Ok(Self { variable, chunk_draws, block: 0, draws: 0, draws_on_disk: 0, bytes })
+    }
+
+    /// Begins after `draws` draws that are on disk.
+    fn go_on_after(&mut self, run: &Run, chain: usize, draws: usize) -> Result<(), SinkError> {
+        (self.block, self.draws) = (draws / self.chunk_draws, draws % self.chunk_draws);
+        if self.draws > 0 {
+            let path = run.chunk_path(self.variable, chain, self.block);
+            let mut bytes = fs::read(&path).map_err(|error| io_error("read", &path, error))?;
+            if bytes.len() != self.chunk_draws * self.variable.draw_bytes() {
+                return Err(SinkError::Malformed { path, problem: "it has another size than its chunk".to_owned() });
+            }
+            bytes.truncate(self.draws * self.variable.draw_bytes());
+            self.bytes.extend_from_slice(&bytes);
+        }
+        Ok(())
     }
 
     /// Puts the chunk on disk, filled up to its full size; a chunk that was there with fewer draws is replaced at once.

@@ -43,16 +43,17 @@ pub(super) fn load(root: &Path) -> Result<Draws, SinkError> {
 }
 
 /// An array as the root describes it.
-struct StoredArray {
-    variable: Variable,
+#[derive(Debug)]
+pub(super) struct StoredArray {
+    pub(super) variable: Variable,
     /// Draws in a chunk.
-    chunk_draws: usize,
+    pub(super) chunk_draws: usize,
     /// Bytes of a chunk.
     chunk_bytes: usize,
 }
 
 /// Reads the attributes and the sizes of chunks from the root's `zarr.json`.
-fn read_root(path: &Path) -> Result<(Attributes, Vec<StoredArray>), SinkError> {
+pub(super) fn read_root(path: &Path) -> Result<(Attributes, Vec<StoredArray>), SinkError> {
     let malformed = |problem: String| SinkError::Malformed { path: path.to_owned(), problem };
     let text = fs::read(path).map_err(|error| io_error("read", path, error))?;
     let root: Value = serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;

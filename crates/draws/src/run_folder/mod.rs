@@ -3,13 +3,15 @@
 mod attributes;
 mod chain;
 mod load;
+mod resume;
 mod run;
 pub(crate) mod storage;
 mod variable;
 mod zarr;
 
-use crate::{ChainSink, DrawRef, Draws, Phase, RunReport, Schema, Sink, SinkError, Statistics};
+use crate::{ChainSink, DrawRef, Draws, Phase, Recorded, RunReport, Schema, Sink, SinkError, Statistics};
 use chain::ChainWriter;
+use resume::Earlier;
 use run::{Cutting, Run};
 use std::fs;
 use std::num::NonZeroUsize;
@@ -62,6 +64,8 @@ pub struct RunFolder {
     root: PathBuf,
     storage: Arc<dyn Storage>,
     cutting: Cutting,
+    /// What a folder that was opened again holds.
+    earlier: Option<Earlier>,
     run: OnceLock<Run>,
 }
 
@@ -74,14 +78,28 @@ impl RunFolder {
         Self::create_in(path.as_ref(), Arc::new(Disk))
     }
 
+    /// Opens the folder of a run that was stopped or killed, or that shall have more draws, to go on in it from a checkpoint.
+    ///
+    /// Each chain goes on at the checkpoint's place; draws that were written after it are made again and replaced, so that the folder
+    /// ends with the same values as that of a run that was never interrupted. Only a run that goes on from a checkpoint can use it.
+    ///
+    /// # Errors
+    /// When there is no run folder, or it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
+        Self::open_in(path.as_ref(), Arc::new(Disk))
+    }
+
+    fn open_in(root: &Path, storage: Arc<dyn Storage>) -> Result<Self, SinkError> {
+        let earlier = Some(Earlier::read(root)?);
+        Ok(Self { root: root.to_owned(), storage, cutting: Cutting::USUAL, earlier, run: OnceLock::new() })
+    }
+
     fn create_in(root: &Path, storage: Arc<dyn Storage>) -> Result<Self, SinkError> {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(|error| io_error("create", parent, error))?;
         }
         run::create_folder(&*storage, root)?;
-        // A chunk of a megabyte is large enough to read fast and small enough to wait for, and 1000 draws are a whole usual run.
-        let cutting = Cutting { block_draws: 1000, chunk_bytes: 1 << 20, flush_interval: Duration::from_secs(10) };
-        Ok(Self { root: root.to_owned(), storage, cutting, run: OnceLock::new() })
+        Ok(Self { root: root.to_owned(), storage, cutting: Cutting::USUAL, earlier: None, run: OnceLock::new() })
     }
 
     /// The same sink with another number of draws after which a chain publishes what it has; 1000 at first.
@@ -174,14 +192,33 @@ impl Sink for RunFolder {
         variable::check_columns(&schema.columns)?;
         // A short run needs no chunks for a long one.
         let block_draws = self.cutting.block_draws.min(schema.draws.max(schema.warmup).max(1));
-        let run = Run::begin(&self.root, &*self.storage, schema, Cutting { block_draws, ..self.cutting })?;
+        let cutting = Cutting { block_draws, ..self.cutting };
+        let run = match &self.earlier {
+            None => Run::begin(&self.root, &*self.storage, schema, cutting)?,
+            Some(earlier) => Run::resume(&self.root, &*self.storage, schema, cutting, earlier)?,
+        };
         self.run.set(run).map_err(|_| SinkError::Misused("a run begins twice"))
     }
 
     fn open_chain(&self, chain: usize) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        if self.earlier.is_some() {
+            return Err(SinkError::Misused("a run folder that was opened again takes draws after a checkpoint only"));
+        }
         let run = self.run()?;
         run.open_chain(chain)?;
         Ok(Box::new(ChainWriter::new(run, &*self.storage, chain)?))
+    }
+
+    fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
+        if self.earlier.is_none() {
+            return self.open_chain(chain);
+        }
+        let run = self.run()?;
+        run.open_chain(chain)?;
+        run.cut(&*self.storage, chain, recorded)?;
+        let mut writer = ChainWriter::new(run, &*self.storage, chain)?;
+        writer.go_on_after(recorded)?;
+        Ok(Box::new(writer))
     }
 
     fn finish(&self, report: &RunReport) -> Result<(), SinkError> {
@@ -189,6 +226,8 @@ impl Sink for RunFolder {
     }
 }
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod round_trip_tests;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Publish how far a run is, so that a reader at any time sees finished draws only.
 
 use super::attributes::{Attributes, Status};
+use super::resume::Earlier;
 use super::storage::{Durability, Storage, io_error};
 use super::variable::{Group, Variable};
 use super::zarr::{ArrayMetadata, chunk_name, coordinate_chunk, group_json};
-use crate::{Column, Phase, RunReport, Schema, SinkError};
+use crate::{Column, Phase, Recorded, RunReport, Schema, SinkError};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ pub(super) struct Cutting {
 }
 
 impl Cutting {
+    /// A chunk of a megabyte is large enough to read fast and small enough to wait for, and 1000 draws are a whole usual run.
+    pub(super) const USUAL: Self = Self { block_draws: 1000, chunk_bytes: 1 << 20, flush_interval: Duration::from_secs(10) };
+
     /// Draws in a chunk of `variable`.
     fn chunk_draws(&self, variable: &Variable) -> usize {
         (self.chunk_bytes / variable.draw_bytes()).clamp(1, self.block_draws)
@@ -71,12 +75,42 @@ struct PublishedGroup {
 impl Run {
     /// Lays out the arrays of a run in the folder `root` and publishes them without draws.
     pub(super) fn begin(root: &Path, storage: &dyn Storage, schema: &Schema, cutting: Cutting) -> Result<Self, SinkError> {
-        let variables = Variable::all(&schema.layout, &schema.columns);
-        let variables: Vec<_> =
-            variables.into_iter().map(|variable| (cutting.chunk_draws(&variable), variable)).map(|(n, v)| (v, n)).collect();
-        let attributes = Attributes::new(schema);
+        let run = Self::new(root, schema, cutting, Attributes::new(schema), |_| None);
+        for group in Group::ALL.into_iter().filter(|&group| run.has_group(group)) {
+            run.create_group(storage, group)?;
+        }
+        run.publish_all(storage, &mut run.lock(), false)?;
+        Ok(run)
+    }
+
+    /// Goes on in the folder `root`, where `earlier` is what it holds; its chunks keep their size.
+    pub(super) fn resume(
+        root: &Path,
+        storage: &dyn Storage,
+        schema: &Schema,
+        cutting: Cutting,
+        earlier: &Earlier,
+    ) -> Result<Self, SinkError> {
+        earlier.check(root, schema)?;
+        let run = Self::new(root, schema, cutting, earlier.attributes(schema), |variable| earlier.chunk_draws(variable));
+        run.publish_all(storage, &mut run.lock(), false)?;
+        Ok(run)
+    }
+
+    fn new(
+        root: &Path,
+        schema: &Schema,
+        cutting: Cutting,
+        attributes: Attributes,
+        chunk_draws: impl Fn(&Variable) -> Option<usize>,
+    ) -> Self {
+        let with_chunk = |variable: Variable| {
+            let draws = chunk_draws(&variable).unwrap_or_else(|| cutting.chunk_draws(&variable));
+            (variable, draws)
+        };
+        let variables = Variable::all(&schema.layout, &schema.columns).into_iter().map(with_chunk).collect();
         let published = Published { attributes, opened: vec![false; schema.chains], groups: BTreeMap::new() };
-        let run = Self {
+        Self {
             root: root.to_owned(),
             dim: schema.layout.dim(),
             columns: schema.columns.clone(),
@@ -85,12 +119,24 @@ impl Run {
             warmup: schema.warmup,
             variables,
             published: Mutex::new(published),
-        };
-        for group in Group::ALL.into_iter().filter(|&group| run.has_group(group)) {
-            run.create_group(storage, group)?;
         }
-        run.publish_all(storage, &mut run.lock(), false)?;
-        Ok(run)
+    }
+
+    /// Forgets what chain `chain` wrote beyond `recorded`.
+    pub(super) fn cut(&self, storage: &dyn Storage, chain: usize, recorded: Recorded) -> Result<(), SinkError> {
+        let mut published = self.lock();
+        let Attributes { chain_draws, chain_warmup_draws, .. } = &mut published.attributes;
+        let warmup = if self.keeps_warmup() { recorded.warmup } else { 0 };
+        for (what, count, recorded) in
+            [("warm-up iterations", &mut chain_warmup_draws[chain], warmup), ("draws", &mut chain_draws[chain], recorded.draws)]
+        {
+            if *count < recorded {
+                let difference = format!("it has {count} {what} of chain {chain}, and the checkpoint goes on after {recorded}");
+                return Err(SinkError::OtherRun { path: self.root.clone(), difference });
+            }
+            *count = recorded;
+        }
+        self.publish_all(storage, &mut published, false)
     }
 
     /// Marks a chain as having its one writer.
@@ -173,6 +219,11 @@ impl Run {
         let mut root = group_json(&attributes);
         root["consolidated_metadata"] = json!({"kind": "inline", "must_understand": false, "metadata": consolidated});
         replace(storage, &path, root.to_string().as_bytes(), Durability::Synced)
+    }
+
+    /// Whether anything of the warm-up is written.
+    fn keeps_warmup(&self) -> bool {
+        self.has_group(Group::WarmupSampleStats)
     }
 
     fn has_group(&self, group: Group) -> bool {

@@ -8,11 +8,11 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
-const CHAINS: usize = 2;
-const WARMUP: usize = 4;
-const DRAWS: usize = 8;
+pub(super) const CHAINS: usize = 2;
+pub(super) const WARMUP: usize = 4;
+pub(super) const DRAWS: usize = 8;
 
-fn schema() -> Schema {
+pub(super) fn schema() -> Schema {
     let layout = Layout::new(vec![
         Block::new("weight", &[2, 3]),
         Block::new("tau", &[]).with_transform(Transform::EXP),
@@ -31,11 +31,11 @@ fn schema() -> Schema {
 }
 
 /// Coordinates of a draw; every one differs, and none is NaN.
-fn position(chain: usize, draw: usize) -> Vec<f64> {
+pub(super) fn position(chain: usize, draw: usize) -> Vec<f64> {
     (0..7).map(|i| (1 + i + 10 * draw + 1000 * chain) as f64 / 7000.0).collect()
 }
 
-fn statistics(chain: usize, draw: usize) -> [f64; 3] {
+pub(super) fn statistics(chain: usize, draw: usize) -> [f64; 3] {
     [-((1 + chain + 10 * draw) as f64), draw as f64, f64::from(u8::from(draw.is_multiple_of(3)))]
 }
 
@@ -54,7 +54,7 @@ impl Storage for Unsynced {
 }
 
 /// A sink whose arrays have chunks of 2 draws (`weight`) and of 3 (all others).
-fn folder(root: &Path, storage: Arc<dyn Storage>) -> Result<RunFolder, SinkError> {
+pub(super) fn folder(root: &Path, storage: Arc<dyn Storage>) -> Result<RunFolder, SinkError> {
     let mut folder = RunFolder::create_in(root, storage)?.block_draws(NonZeroUsize::new(3).unwrap());
     folder.cutting.chunk_bytes = 100;
     // A slow test machine does not publish at other draws than a fast one.
@@ -82,7 +82,7 @@ fn write(folder: &RunFolder, missing: usize) -> Result<(), SinkError> {
 }
 
 /// Checks that every loaded draw is one that was written, and gives the number of draws and warm-up iterations.
-fn check_prefix(draws: &Draws) -> (usize, usize) {
+pub(super) fn check_prefix(draws: &Draws) -> (usize, usize) {
     assert_eq!(draws.chains().len(), CHAINS);
     for (number, chain) in draws.chains().iter().enumerate() {
         for draw in 0..chain.len() {
@@ -98,7 +98,7 @@ fn check_prefix(draws: &Draws) -> (usize, usize) {
 }
 
 /// Checks what a reader of Zarr sees: within a group all arrays have one length, and no chunk within it is missing.
-fn check_zarr(root: &Path) -> usize {
+pub(super) fn check_zarr(root: &Path) -> usize {
     let node: Value = serde_json::from_slice(&fs::read(root.join("zarr.json")).unwrap()).unwrap();
     let nodes = node["consolidated_metadata"]["metadata"].as_object().unwrap();
     let shape_of = |path: String| -> Vec<u64> { serde_json::from_value(nodes[&path]["shape"].clone()).unwrap() };
@@ -143,7 +143,7 @@ fn leftovers(root: &Path) -> usize {
     entries.map(count).sum()
 }
 
-fn place() -> (TempDir, PathBuf) {
+pub(super) fn place() -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("run.zarr");
     (place, root)

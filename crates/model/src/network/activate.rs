@@ -27,49 +27,54 @@ impl Activation {
     /// Replaces pre-activations by values, and writes slopes where they are stored.
     #[inline(always)]
     pub(crate) fn apply<L: Lanes>(self, l: L, values: &mut [L::V], slopes: &mut [L::V]) {
-        let zero = l.splat(L::E::ZERO);
-        match self {
-            Self::Identity => {}
-            Self::Tanh => {
-                let (fours, rest) = values.as_chunks_mut::<4>();
-                for four in fours {
-                    *four = tanh(l, *four);
+        l.outline(
+            #[inline(always)]
+            || {
+                let zero = l.splat(L::E::ZERO);
+                match self {
+                    Self::Identity => {}
+                    Self::Tanh => {
+                        let (fours, rest) = values.as_chunks_mut::<4>();
+                        for four in fours {
+                            *four = tanh(l, *four);
+                        }
+                        for value in rest {
+                            [*value] = tanh(l, [*value]);
+                        }
+                    }
+                    Self::Sigmoid => {
+                        for value in values {
+                            *value = sigmoid(l, *value);
+                        }
+                    }
+                    Self::Relu => {
+                        for value in values {
+                            *value = l.at_least(*value, zero);
+                        }
+                    }
+                    Self::LeakyRelu => {
+                        let leak = l.splat(L::E::from_f64(LEAKY_SLOPE));
+                        for value in values {
+                            *value = l.select_less(*value, zero, l.mul(leak, *value), *value);
+                        }
+                    }
+                    Self::Softplus => {
+                        for (value, slope) in values.iter_mut().zip(slopes) {
+                            (*value, *slope) = softplus_and_slope(l, *value);
+                        }
+                    }
+                    Self::Gelu => {
+                        for (value, slope) in values.iter_mut().zip(slopes) {
+                            (*value, *slope) = gelu_and_slope(l, *value);
+                        }
+                    }
+                    Self::Silu => {
+                        for (value, slope) in values.iter_mut().zip(slopes) {
+                            (*value, *slope) = silu_and_slope(l, *value);
+                        }
+                    }
                 }
-                for value in rest {
-                    [*value] = tanh(l, [*value]);
-                }
-            }
-            Self::Sigmoid => {
-                for value in values {
-                    *value = sigmoid(l, *value);
-                }
-            }
-            Self::Relu => {
-                for value in values {
-                    *value = l.at_least(*value, zero);
-                }
-            }
-            Self::LeakyRelu => {
-                let leak = l.splat(L::E::from_f64(LEAKY_SLOPE));
-                for value in values {
-                    *value = l.select_less(*value, zero, l.mul(leak, *value), *value);
-                }
-            }
-            Self::Softplus => {
-                for (value, slope) in values.iter_mut().zip(slopes) {
-                    (*value, *slope) = softplus_and_slope(l, *value);
-                }
-            }
-            Self::Gelu => {
-                for (value, slope) in values.iter_mut().zip(slopes) {
-                    (*value, *slope) = gelu_and_slope(l, *value);
-                }
-            }
-            Self::Silu => {
-                for (value, slope) in values.iter_mut().zip(slopes) {
-                    (*value, *slope) = silu_and_slope(l, *value);
-                }
-            }
-        }
+            },
+        )
     }
 }

@@ -127,26 +127,31 @@ pub(super) fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
 /// Writes W·x + b of one panel: `input` is `[in][vectors]`, `output` `[out][vectors]`.
 #[inline(always)]
 pub(crate) fn forward<L: Lanes>(l: L, layer: Dense<'_, L::E>, input: &[L::V], output: &mut [L::V], vectors: usize) {
-    // Many inputs go in chunks that stay in the first-level cache; the sums wait in `output`.
-    let (chunks, larger_chunks, chunk_size) = tiles(layer.inputs, FORWARD_INPUTS);
-    let (count, larger, size) = tiles(layer.outputs, 5);
-    let mut first = 0;
-    for chunk in 0..chunks {
-        let inputs = first..first + chunk_size + usize::from(chunk < larger_chunks);
-        first = inputs.end;
-        let mut row = 0;
-        for tile in 0..count {
-            let rows = size + usize::from(tile < larger);
-            match rows {
-                5 => forward_rows::<L, 5>(l, layer, input, output, vectors, row, inputs.clone()),
-                4 => forward_rows::<L, 4>(l, layer, input, output, vectors, row, inputs.clone()),
-                3 => forward_rows::<L, 3>(l, layer, input, output, vectors, row, inputs.clone()),
-                2 => forward_rows::<L, 2>(l, layer, input, output, vectors, row, inputs.clone()),
-                _ => forward_rows::<L, 1>(l, layer, input, output, vectors, row, inputs.clone()),
+    l.outline(
+        #[inline(always)]
+        || {
+            // Many inputs go in chunks that stay in the first-level cache; the sums wait in `output`.
+            let (chunks, larger_chunks, chunk_size) = tiles(layer.inputs, FORWARD_INPUTS);
+            let (count, larger, size) = tiles(layer.outputs, 5);
+            let mut first = 0;
+            for chunk in 0..chunks {
+                let inputs = first..first + chunk_size + usize::from(chunk < larger_chunks);
+                first = inputs.end;
+                let mut row = 0;
+                for tile in 0..count {
+                    let rows = size + usize::from(tile < larger);
+                    match rows {
+                        5 => forward_rows::<L, 5>(l, layer, input, output, vectors, row, inputs.clone()),
+                        4 => forward_rows::<L, 4>(l, layer, input, output, vectors, row, inputs.clone()),
+                        3 => forward_rows::<L, 3>(l, layer, input, output, vectors, row, inputs.clone()),
+                        2 => forward_rows::<L, 2>(l, layer, input, output, vectors, row, inputs.clone()),
+                        _ => forward_rows::<L, 1>(l, layer, input, output, vectors, row, inputs.clone()),
+                    }
+                    row += rows;
+                }
             }
-            row += rows;
-        }
-    }
+        },
+    )
 }
 
 #[inline(always)]
@@ -256,16 +261,21 @@ pub(crate) fn back_propagate<L: Lanes>(
     below: &mut [L::V],
     vectors: usize,
 ) {
-    let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
-    let mut row = 0;
-    for tile in 0..count {
-        let rows = size + usize::from(tile < larger);
-        let span = row * vectors..(row + rows) * vectors;
-        let below = &mut below[span.clone()];
-        back_rows(l, layer, delta, below, vectors, row, rows);
-        slope.multiply(l, &stored[span], below);
-        row += rows;
-    }
+    l.outline(
+        #[inline(always)]
+        || {
+            let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
+            let mut row = 0;
+            for tile in 0..count {
+                let rows = size + usize::from(tile < larger);
+                let span = row * vectors..(row + rows) * vectors;
+                let below = &mut below[span.clone()];
+                back_rows(l, layer, delta, below, vectors, row, rows);
+                slope.multiply(l, &stored[span], below);
+                row += rows;
+            }
+        },
+    )
 }
 
 /// Where a layer's deltas go back to.
@@ -285,24 +295,29 @@ pub(crate) struct Below<'a, V> {
 /// Replaces the values of the layer below by their deltas, (Wᵀ·delta)·slope: `delta` is `[out][vectors]`.
 #[inline(always)]
 pub(crate) fn back_propagate_in_place<L: Lanes>(l: L, layer: Dense<'_, L::E>, delta: &[L::V], below: Below<'_, L::V>) {
-    let Below { values, slopes, slope, sums, tile: room, vectors } = below;
-    let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
-    let mut row = 0;
-    for tile in 0..count {
-        let rows = size + usize::from(tile < larger);
-        let span = row * vectors..(row + rows) * vectors;
-        let room = &mut room[..rows * vectors];
-        back_rows(l, layer, delta, room, vectors, row, rows);
-        let values = &mut values[span.clone()];
-        if slopes.is_empty() {
-            slope.replace(l, room, values);
-        } else {
-            values.copy_from_slice(room);
-            slope.multiply(l, &slopes[span], values);
-        }
-        add_rows(l, values, vectors, &mut sums[row..row + rows]);
-        row += rows;
-    }
+    l.outline(
+        #[inline(always)]
+        || {
+            let Below { values, slopes, slope, sums, tile: room, vectors } = below;
+            let (count, larger, size) = tiles(layer.inputs, BACK_ROWS);
+            let mut row = 0;
+            for tile in 0..count {
+                let rows = size + usize::from(tile < larger);
+                let span = row * vectors..(row + rows) * vectors;
+                let room = &mut room[..rows * vectors];
+                back_rows(l, layer, delta, room, vectors, row, rows);
+                let values = &mut values[span.clone()];
+                if slopes.is_empty() {
+                    slope.replace(l, room, values);
+                } else {
+                    values.copy_from_slice(room);
+                    slope.multiply(l, &slopes[span], values);
+                }
+                add_rows(l, values, vectors, &mut sums[row..row + rows]);
+                row += rows;
+            }
+        },
+    )
 }
 
 #[inline(always)]
@@ -426,32 +441,37 @@ pub(crate) fn add_weight_gradient<L: Lanes>(
     weights: &mut [f64],
     biases: &mut [f64],
 ) {
-    let largest = if L::MANY_REGISTERS { 5 } else { 3 };
-    let (count, larger, size) = tiles(range.len(), largest);
-    let panels = sides.panels;
-    let vectors = panels.full * full_vectors::<L>() + panels.last_vectors;
-    let chunk = (GRADIENT_BYTES / (vectors * size_of::<L::V>()).max(1) / 4 * 4).max(4);
-    let (mut first, end) = (features.start, features.end);
-    while first < end {
-        let features = first..end.min(first + chunk);
-        first = features.end;
-        let mut row = range.start;
-        for tile in 0..count {
-            let rows = size + usize::from(tile < larger);
-            if features.start == 0 && !biases.is_empty() {
-                // Just before the tiles read the same deltas.
-                add_biases(l, sides, row, &mut biases[row..row + rows]);
+    l.outline(
+        #[inline(always)]
+        || {
+            let largest = if L::MANY_REGISTERS { 5 } else { 3 };
+            let (count, larger, size) = tiles(range.len(), largest);
+            let panels = sides.panels;
+            let vectors = panels.full * full_vectors::<L>() + panels.last_vectors;
+            let chunk = (GRADIENT_BYTES / (vectors * size_of::<L::V>()).max(1) / 4 * 4).max(4);
+            let (mut first, end) = (features.start, features.end);
+            while first < end {
+                let features = first..end.min(first + chunk);
+                first = features.end;
+                let mut row = range.start;
+                for tile in 0..count {
+                    let rows = size + usize::from(tile < larger);
+                    if features.start == 0 && !biases.is_empty() {
+                        // Just before the tiles read the same deltas.
+                        add_biases(l, sides, row, &mut biases[row..row + rows]);
+                    }
+                    match rows {
+                        5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, features.clone(), weights),
+                        4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, features.clone(), weights),
+                        3 => gradient_rows::<L, 3>(l, sides, row, features.clone(), weights),
+                        2 => gradient_rows::<L, 2>(l, sides, row, features.clone(), weights),
+                        _ => gradient_rows::<L, 1>(l, sides, row, features.clone(), weights),
+                    }
+                    row += rows;
+                }
             }
-            match rows {
-                5 if L::MANY_REGISTERS => gradient_rows::<L, 5>(l, sides, row, features.clone(), weights),
-                4 if L::MANY_REGISTERS => gradient_rows::<L, 4>(l, sides, row, features.clone(), weights),
-                3 => gradient_rows::<L, 3>(l, sides, row, features.clone(), weights),
-                2 => gradient_rows::<L, 2>(l, sides, row, features.clone(), weights),
-                _ => gradient_rows::<L, 1>(l, sides, row, features.clone(), weights),
-            }
-            row += rows;
-        }
-    }
+        },
+    )
 }
 
 /// The two sides of a weight gradient over a block, each `[panel][unit][vectors]`.

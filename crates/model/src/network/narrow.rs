@@ -38,17 +38,22 @@ pub(super) fn back_propagate_narrow<L: Lanes>(
     bias_sums: &mut [L::V],
     weight_sums: &mut [L::V],
 ) {
-    let mut column = 0;
-    while column < sides.vectors {
-        let step = if sides.vectors - column >= 4 { 4 } else { 1 };
-        match (layer.outputs, step) {
-            (1, 4) => columns::<L, 1, 4>(l, layer, sides, values, bias_sums, weight_sums, column),
-            (1, _) => columns::<L, 1, 1>(l, layer, sides, values, bias_sums, weight_sums, column),
-            (_, 4) => columns::<L, 2, 4>(l, layer, sides, values, bias_sums, weight_sums, column),
-            _ => columns::<L, 2, 1>(l, layer, sides, values, bias_sums, weight_sums, column),
-        }
-        column += step;
-    }
+    l.outline(
+        #[inline(always)]
+        || {
+            let mut column = 0;
+            while column < sides.vectors {
+                let step = if sides.vectors - column >= 4 { 4 } else { 1 };
+                match (layer.outputs, step) {
+                    (1, 4) => columns::<L, 1, 4>(l, layer, sides, values, bias_sums, weight_sums, column),
+                    (1, _) => columns::<L, 1, 1>(l, layer, sides, values, bias_sums, weight_sums, column),
+                    (_, 4) => columns::<L, 2, 4>(l, layer, sides, values, bias_sums, weight_sums, column),
+                    _ => columns::<L, 2, 1>(l, layer, sides, values, bias_sums, weight_sums, column),
+                }
+                column += step;
+            }
+        },
+    )
 }
 
 #[inline(always)]

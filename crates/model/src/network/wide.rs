@@ -76,7 +76,10 @@ impl<E: Real> WideLayers<E> {
         let whole = vectors * L::WIDTH;
         let rows = panels.full * panel + panels.last_vectors * L::WIDTH;
         let transposed = &mut L::vectors_mut(self.transposed.as_mut_slice())[..rows * vectors];
-        transpose(l, delta, outputs, rows, transposed);
+        l.outline(
+            #[inline(always)]
+            || transpose(l, delta, outputs, rows, transposed),
+        );
         let (elements, sums) = (L::elements(input), self.sums[layer].as_mut_slice());
         let mut product = Product { input: elements, inputs, sums, fresh: self.rows == 0 };
         let (strips, wider, narrow) = strips::<L>(vectors);
@@ -101,11 +104,15 @@ impl<E: Real> WideLayers<E> {
                     let width = narrow + usize::from(strip < wider);
                     let deltas = &transposed[first * rows + slab * width..][..slab_rows * width];
                     let place = Place { slab, output: first * L::WIDTH, whole };
-                    match width {
-                        3 if L::MANY_REGISTERS => product.add_strip::<L, 3>(l, place, range.clone(), deltas),
-                        2 => product.add_strip::<L, 2>(l, place, range.clone(), deltas),
-                        _ => product.add_strip::<L, 1>(l, place, range.clone(), deltas),
-                    }
+                    let (product, range) = (&mut product, range.clone());
+                    l.outline(
+                        #[inline(always)]
+                        || match width {
+                            3 if L::MANY_REGISTERS => product.add_strip::<L, 3>(l, place, range, deltas),
+                            2 => product.add_strip::<L, 2>(l, place, range, deltas),
+                            _ => product.add_strip::<L, 1>(l, place, range, deltas),
+                        },
+                    );
                     first += width;
                 }
                 if whole < outputs {
@@ -136,7 +143,11 @@ impl<E: Real> WideLayers<E> {
         for (layer, sums) in layers.iter().zip(&self.sums) {
             if !sums.as_slice().is_empty() {
                 let whole = layer.outputs / L::WIDTH * L::WIDTH;
-                add_transposed(l, L::vectors(sums.as_slice()), layer.inputs, whole, &mut gradient[layer.weights()]);
+                let (sums, gradient) = (L::vectors(sums.as_slice()), &mut gradient[layer.weights()]);
+                l.outline(
+                    #[inline(always)]
+                    || add_transposed(l, sums, layer.inputs, whole, gradient),
+                );
             }
         }
     }

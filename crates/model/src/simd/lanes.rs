@@ -2,7 +2,7 @@
 
 use super::elementary::Coefficients;
 use bytemuck::Pod;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 use std::fmt::Debug;
 
 /// An element type of the network's arithmetic: f64 or f32.
@@ -34,6 +34,10 @@ pub(crate) trait Lanes: Copy {
     const WIDTH: usize;
     /// Whether there are 32 vector registers rather than 16.
     const MANY_REGISTERS: bool;
+
+    /// Runs `work` in a function of its own, compiled for this instruction set: large kernels that were all inlined into one function
+    /// would take the compiler minutes.
+    fn outline<R>(self, work: impl FnOnce() -> R) -> R;
 
     fn splat(self, x: Self::E) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -69,6 +73,28 @@ pub(crate) trait Lanes: Copy {
     fn vectors(values: &[Self::E]) -> &[Self::V];
     fn elements(vectors: &[Self::V]) -> &[Self::E];
     fn vectors_mut(values: &mut [Self::E]) -> &mut [Self::V];
+}
+
+/// Work that runs under an instruction set.
+struct Outlined<F>(F);
+
+impl<F: FnOnce() -> R, R> WithSimd for Outlined<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> R {
+        (self.0)()
+    }
+}
+
+#[inline(always)]
+fn outline<S: Simd, R>(simd: S, work: impl FnOnce() -> R) -> R {
+    #[inline(never)]
+    fn apart<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+    // Scalar code needs no instruction set, and pulp makes no function of its own for it.
+    if S::IS_SCALAR { apart(work) } else { simd.vectorize(Outlined(work)) }
 }
 
 /// Vectors of f64 under the instruction set `S`.
@@ -139,6 +165,10 @@ impl<S: Simd> Lanes for DoubleLanes<S> {
     const WIDTH: usize = S::F64_LANES;
     const MANY_REGISTERS: bool = S::REGISTER_COUNT >= 32;
 
+    #[inline(always)]
+    fn outline<R>(self, work: impl FnOnce() -> R) -> R {
+        outline(self.0, work)
+    }
     #[inline(always)]
     fn splat(self, x: f64) -> S::f64s {
         self.0.splat_f64s(x)
@@ -269,6 +299,10 @@ impl<S: Simd> Lanes for SingleLanes<S> {
     const WIDTH: usize = S::F32_LANES;
     const MANY_REGISTERS: bool = S::REGISTER_COUNT >= 32;
 
+    #[inline(always)]
+    fn outline<R>(self, work: impl FnOnce() -> R) -> R {
+        outline(self.0, work)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> S::f32s {
         self.0.splat_f32s(x)

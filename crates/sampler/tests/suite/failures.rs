@@ -78,7 +78,8 @@ fn a_chain_that_fails_or_panics_leaves_the_others_and_its_own_draws() {
 
 #[test]
 fn a_chain_that_failed_stays_failed_when_the_run_goes_on() {
-    let broken = Faulty { fault: Fault::Error, after: 450, made: AtomicUsize::new(0) };
+    // The first evaluator is none of a chain's, but looks at the density for the checkpoint.
+    let broken = Faulty { fault: Fault::Error, after: 450, made: AtomicUsize::new(usize::MAX) };
     let (_, checkpoint) = Sampler::new(&broken, Nuts::default(), run()).run_with_checkpoint().unwrap();
     let healthy = Faulty { fault: Fault::Error, after: usize::MAX, made: AtomicUsize::new(0) };
     let longer = Run { draws: 60, ..run() };

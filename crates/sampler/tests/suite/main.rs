@@ -1,5 +1,6 @@
 //! Check kernels, adaptation and driver together, through public parts only.
 
+mod checkpoints;
 mod determinism;
 mod exactness;
 mod failures;

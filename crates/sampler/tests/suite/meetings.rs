@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Static HMC whose chains agree at meetings on one step size, with a common random factor.
 #[derive(Clone, Serialize)]
-struct Together {
+pub(crate) struct Together {
     hmc: Hmc,
     every: NonZeroUsize,
     /// Iterations to ask for at the end of warm-up, once.
@@ -23,12 +23,12 @@ struct Together {
     panics: bool,
 }
 
-fn together(every: usize) -> Together {
+pub(crate) fn together(every: usize) -> Together {
     Together { hmc: Hmc::default(), every: every.try_into().unwrap(), extra: 0, panics: false }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Agreement {
+pub(crate) struct Agreement {
     own: HamiltonianAdaptation,
     every: NonZeroUsize,
     extra: usize,
