@@ -137,7 +137,8 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
     /// The file is always a whole checkpoint, that a killed run goes on from with [`resume`](Self::resume). Draws outlive the process
     /// in a sink that keeps them on disk, such as a [`RunFolder`](ergodic_draws::RunFolder), which is then
     /// [opened](ergodic_draws::RunFolder::open) again. Chains hand in their states between two transitions, and a thread of its own
-    /// writes them; when that fails later than at the beginning, the run goes on and its report says so.
+    /// writes them; when that fails later than at the beginning, the run goes on and its report says so. The report's settings have
+    /// the number of checkpoints and what they cost in seconds, under `checkpoints`.
     ///
     /// ```
     /// use ergodic_draws::RunFolder;
@@ -268,8 +269,10 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let (ended, course) = run_chains(&shared, self.pool, records, course)?;
 
         report.warnings = crate::warnings::of_run(&ended, warmup, &course);
-        if let Some(problem) = keeper.and_then(|keeper| keeper.kept().problem) {
-            report.warnings.push(format!("the last checkpoint was not written: {problem}"));
+        if let Some(kept) = keeper.map(|keeper| keeper.kept()) {
+            report.settings["checkpoints"] = serde_json::json!({ "written": kept.checkpoints, "seconds": kept.seconds });
+            let problem = kept.problem.map(|problem| format!("the last checkpoint was not written: {problem}"));
+            report.warnings.extend(problem);
         }
         let warmup = course.warmup;
         let has_draws = ended.iter().any(|chain| chain.counters.iteration > warmup);
