@@ -1,6 +1,6 @@
 //! Define what all kernels with a step size and a metric share, so that one adaptation tunes them all.
 
-use crate::{GradientState, Integrator, Kernel, Metric};
+use crate::{Info, Integrator, Kernel, Metric};
 
 /// A kernel that integrates Hamilton's equations under a metric with a step size.
 ///
@@ -11,7 +11,7 @@ use crate::{GradientState, Integrator, Kernel, Metric};
 /// kernel.set_metric(Metric::diagonal(vec![1.0, 4.0])?);
 /// # Ok::<(), ergodic_sampler::MetricError>(())
 /// ```
-pub trait HamiltonianKernel: Kernel<State = GradientState> {
+pub trait HamiltonianKernel: Kernel {
     /// How steps are taken.
     fn integrator(&self) -> Integrator;
 
@@ -30,6 +30,12 @@ pub trait HamiltonianKernel: Kernel<State = GradientState> {
     /// Replaces the metric; it must fit the dimension of the state.
     fn set_metric(&mut self, metric: Metric) {
         *self.metric_mut() = metric;
+    }
+
+    /// An acceptance rate that falls with energy errors of either sign, if the kernel has one: a kernel that chooses among many points
+    /// can take larger steps when it is tuned by this one. By default the plain rate.
+    fn symmetric_acceptance_rate(info: &Self::Info) -> f64 {
+        info.acceptance_rate()
     }
 
     /// Whether a step moved, so that its end tells something new about the posterior's scales.

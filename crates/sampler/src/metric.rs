@@ -253,7 +253,8 @@ impl Metric {
 
     /// Writes ρ, the sum of momenta over two neighbouring stretches of a trajectory, to `total`, and returns the products of velocities
     /// v = M⁻¹p with sums that the no-U-turn criterion asks for. With the stretches from a to b and from c to d, and their sums of momenta
-    /// ρ₁ and ρ₂: (v_a·ρ, v_d·ρ, v_a·(ρ₁ + p_c), v_c·(ρ₁ + p_c), v_b·(p_b + ρ₂), v_d·(p_b + ρ₂)).
+    /// ρ₁ and ρ₂: those of v_a and v_d with ρ − (p_a + p_d)/2, of v_a and v_c with ρ₁ + (p_c − p_a)/2, and of v_b and v_d with
+    /// ρ₂ + (p_b − p_d)/2. Every sum counts the ends of its stretch by half.
     pub(crate) fn join(&self, [a, b, c, d]: [&PhasePoint; 4], sums: [&[f64]; 2], total: &mut [f64]) -> [f64; 6] {
         let stretches = Stretches { left: [&a.momentum, &b.momentum], right: [&c.momentum, &d.momentum], sums };
         match &self.shape {
@@ -261,14 +262,18 @@ impl Metric {
             Shape::Diagonal { inverse_mass, .. } => join(inverse_mass.as_slice(), stretches, total),
             Shape::Dense(_) => {
                 sum_into(total, sums[0], sums[1]);
-                let with = |point: &PhasePoint, sum: &[f64]| dot(Equal, &point.velocity, sum);
+                // The product with a sum, half of p added and half of q taken away.
+                let with = |point: &PhasePoint, sum: &[f64], [p, q]: [&PhasePoint; 2], sign: f64| {
+                    let dot = |x: &[f64]| dot(Equal, &point.velocity, x);
+                    dot(sum) + 0.5 * (sign * dot(&p.momentum) - dot(&q.momentum))
+                };
                 [
-                    with(a, total),
-                    with(d, total),
-                    with(a, sums[0]) + with(a, &c.momentum),
-                    with(c, sums[0]) + with(c, &c.momentum),
-                    with(b, &b.momentum) + with(b, sums[1]),
-                    with(d, &b.momentum) + with(d, sums[1]),
+                    with(a, total, [a, d], -1.0),
+                    with(d, total, [a, d], -1.0),
+                    with(a, sums[0], [c, a], 1.0),
+                    with(c, sums[0], [c, a], 1.0),
+                    with(b, sums[1], [b, d], 1.0),
+                    with(d, sums[1], [b, d], 1.0),
                 ]
             }
         }

@@ -29,7 +29,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Nuts {
-    /// Mean acceptance probability over a trajectory that warm-up aims at; 0.8 by default, as in Stan.
+    /// Mean acceptance probability over a trajectory that warm-up aims at; 0.8 by default, as in Stan. The gradient-based warm-up aims
+    /// at it with [the symmetric rate](NutsInfo::symmetric_acceptance_rate), as nutpie does.
     pub target_acceptance: f64,
     /// Most doublings of a trajectory, from 1 to 20; 10 by default, as in Stan: at most 1023 steps. Room for 3 · depth points is set
     /// aside, and used as far as trees grow.
@@ -101,6 +102,9 @@ pub struct NutsInfo {
     pub log_density: f64,
     /// Mean of min(1, exp(H₀ − H)) over the new points of the trajectory, those of a rejected half included.
     pub acceptance_rate: f64,
+    /// Mean of 2 min(1, w) / (1 + w) with w = exp(H₀ − H) over the same points: it falls as the energy moves either way, so that points
+    /// below the start do not make up for those above it.
+    pub symmetric_acceptance_rate: f64,
     /// Step size ε.
     pub step_size: f64,
     /// Doublings that entered the trajectory.
@@ -125,6 +129,7 @@ impl Info for NutsInfo {
     const FIELDS: &'static [Field] = &[
         Field::real("lp"),
         Field::real("acceptance_rate"),
+        Field::real("symmetric_acceptance_rate"),
         Field::real("step_size"),
         Field::integer("tree_depth"),
         Field::integer("n_steps"),
@@ -140,6 +145,7 @@ impl Info for NutsInfo {
         row.copy_from_slice(&[
             self.log_density,
             self.acceptance_rate,
+            self.symmetric_acceptance_rate,
             self.step_size,
             self.tree_depth as f64,
             self.n_steps as f64,
@@ -218,6 +224,7 @@ impl Kernel for NutsKernel {
         Ok(NutsInfo {
             log_density: state.log_density,
             acceptance_rate: progress.acceptance_sum / progress.n_steps as f64,
+            symmetric_acceptance_rate: progress.symmetric_sum / progress.n_steps as f64,
             step_size: self.step_size,
             tree_depth: progress.depth,
             n_steps: progress.n_steps,
@@ -254,6 +261,10 @@ impl HamiltonianKernel for NutsKernel {
 
     fn metric_mut(&mut self) -> &mut Metric {
         &mut self.metric
+    }
+
+    fn symmetric_acceptance_rate(info: &NutsInfo) -> f64 {
+        info.symmetric_acceptance_rate
     }
 
     fn is_informative(info: &NutsInfo) -> bool {

@@ -76,8 +76,9 @@ impl Arena {
     /// The sum of momenta over two neighbouring subtrees, and whether their union makes a U-turn.
     ///
     /// With ρ the sum of momenta and v = M⁻¹p, a stretch of a trajectory goes on as long as v·ρ > 0 at both its ends (Betancourt 2017,
-    /// appendix A.4.2). It is asked of the whole, and of either half with the next point of the other one (Stan's extra checks), which
-    /// catches trajectories that come round between the ends.
+    /// appendix A.4.2). The ends count by half, which makes ερ the momentum's share of the distance that leapfrog covers: with whole
+    /// ends, trajectories of few steps go on too long. It is asked of the whole, and of either half with the next point of the other
+    /// one (Stan's extra checks), which catches trajectories that come round between the ends.
     fn join(&mut self, metric: &Metric, left: &Subtree, right: &Subtree) -> (usize, bool) {
         let joined = self.free_sums.pop().expect("the arena has a sum for every level of the tree");
         let mut total = std::mem::take(&mut self.sums[joined]);
@@ -122,6 +123,7 @@ pub(crate) struct Progress {
     pub n_steps: usize,
     pub depth: usize,
     pub acceptance_sum: f64,
+    pub symmetric_sum: f64,
     pub max_energy_error: f64,
     pub diverging: bool,
     pub turning: bool,
@@ -179,7 +181,9 @@ impl Trajectory<'_> {
         let energy_error = to.energy() - self.initial_energy;
         let progress = &mut self.progress;
         progress.n_steps += 1;
-        progress.acceptance_sum += (-energy_error).exp().min(1.0);
+        let weight = (-energy_error).exp();
+        progress.acceptance_sum += weight.min(1.0);
+        progress.symmetric_sum += 2.0 * weight.min(1.0) / (1.0 + weight);
         if energy_error.abs() > progress.max_energy_error.abs() {
             progress.max_energy_error = energy_error;
         }

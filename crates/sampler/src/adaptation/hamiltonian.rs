@@ -5,9 +5,12 @@ use super::gradient_metric::{GradientBased, GradientMetric};
 use super::step_size_search::find_step_size;
 use super::windowed_metric::{Windowed, WindowedMetric};
 use crate::settings::positive;
-use crate::{Adaptation, BuildContext, ChainError, GradientState, HamiltonianKernel, Info, SettingsError};
+use crate::{Adaptation, BuildContext, ChainError, ChainState, HamiltonianKernel, Info, SettingsError};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
+
+/// Where the search begins for a metric near the posterior's scales; nutpie's.
+const FIRST_STEP_SIZE: f64 = 0.1;
 
 /// How step size and metric are found during warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,10 +42,10 @@ impl Warmup {
         }
     }
 
-    /// Where the search for a step size begins: nutpie's 0.1, Stan's 1.
+    /// Where the search for a step size begins: nutpie's 0.1, or Stan's 1.
     pub(crate) fn initial_step_size(&self) -> f64 {
         match self {
-            Self::GradientBased(_) => 0.1,
+            Self::GradientBased(_) => FIRST_STEP_SIZE,
             Self::Windowed(_) => 1.0,
             Self::Fixed { step_size } => *step_size,
         }
@@ -84,7 +87,7 @@ impl HamiltonianAdaptation {
         &mut self,
         kernel: &mut K,
         density: &mut dyn LogDensity,
-        state: &GradientState,
+        state: &K::State,
         rng: &mut ChainRng,
     ) -> Result<(), ChainError> {
         find_step_size(kernel, density, state, rng)?;
@@ -98,12 +101,12 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
         &mut self,
         kernel: &mut K,
         density: &mut dyn LogDensity,
-        state: &mut GradientState,
+        state: &mut K::State,
         rng: &mut ChainRng,
     ) -> Result<(), ChainError> {
         match &mut self.scheme {
             Scheme::Fixed => return Ok(()),
-            Scheme::GradientBased { metric, .. } => metric.start(&state.gradient, kernel.metric_mut()),
+            Scheme::GradientBased { metric, .. } => metric.start(state.gradient(), kernel.metric_mut()),
             Scheme::Windowed(_) => {}
         }
         self.restart(kernel, density, state, rng)
@@ -113,7 +116,7 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
         &mut self,
         kernel: &mut K,
         density: &mut dyn LogDensity,
-        state: &mut GradientState,
+        state: &mut K::State,
         info: &K::Info,
         iteration: usize,
         rng: &mut ChainRng,
@@ -121,12 +124,15 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
         if matches!(self.scheme, Scheme::Fixed) {
             return Ok(());
         }
-        self.averaging.update(info.acceptance_rate());
+        // On the way to the posterior energies fall, which the symmetric rate would take for errors.
+        let is_symmetric = matches!(&self.scheme, Scheme::GradientBased { metric, .. } if iteration >= metric.early_end());
+        let rate = if is_symmetric { K::symmetric_acceptance_rate(info) } else { info.acceptance_rate() };
+        self.averaging.update(rate);
         kernel.set_step_size(self.averaging.step_size());
         match &mut self.scheme {
             Scheme::Fixed => {}
             Scheme::Windowed(metric) => {
-                if let Some(metric) = metric.update(iteration, &state.position) {
+                if let Some(metric) = metric.update(iteration, state.position()) {
                     kernel.set_metric(metric);
                     self.restart(kernel, density, state, rng)?;
                 }
@@ -134,16 +140,13 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
             Scheme::GradientBased { metric, learnt } => {
                 let informative = K::is_informative(info);
                 let metric_mut = kernel.metric_mut();
-                let changed = metric.update(iteration, &state.position, &state.gradient, informative, metric_mut);
-                let ends = iteration + 1 == metric.final_begin();
+                let changed = metric.update(iteration, state.position(), state.gradient(), informative, metric_mut);
                 if changed && !*learnt {
-                    // The first learnt metric may have another unit than the initial one.
+                    // The first learnt metric may have another unit than the initial one, and the step size may have gone far astray
+                    // under that: the search begins anew.
                     *learnt = true;
+                    kernel.set_step_size(FIRST_STEP_SIZE);
                     self.restart(kernel, density, state, rng)?;
-                } else if ends {
-                    // Only step sizes for the final metric enter the average that is kept.
-                    self.averaging = DualAveraging::near(self.target, self.averaging.average());
-                    kernel.set_step_size(self.averaging.step_size());
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Find a first step size by doubling or halving until one step's acceptance probability crosses 0.8 (Hoffman & Gelman 2014, as in Stan).
 
-use crate::{ChainError, GradientState, HamiltonianKernel, PhasePoint};
+use crate::{ChainError, ChainState, HamiltonianKernel, PhasePoint};
 use ergodic_model::{ChainRng, LogDensity};
 
 /// Most doublings or halvings; 2¹⁰⁰ is beyond any posterior that one metric can serve.
@@ -15,21 +15,21 @@ const MAX_CHANGES: usize = 100;
 pub fn find_step_size<K: HamiltonianKernel>(
     kernel: &mut K,
     density: &mut dyn LogDensity,
-    state: &GradientState,
+    state: &K::State,
     rng: &mut ChainRng,
 ) -> Result<(), ChainError> {
-    let mut point = PhasePoint::new(state.position.len(), kernel.metric());
+    let mut point = PhasePoint::new(state.position().len(), kernel.metric());
     let first = kernel.step_size();
     let mut step_size = first;
     // Whether a step is accepted with probability above 0.8, and whether it moved at all.
     let mut try_step = |kernel: &K, step_size: f64| {
-        point.set_position(&state.position, &state.gradient, state.log_density);
+        point.set_position(state.position(), state.gradient(), state.log_density());
         point.draw_momentum(kernel.metric(), rng);
         let energy = point.energy();
         kernel.integrator().step(density, kernel.metric(), step_size, &mut point)?;
         // The energy outside the support is infinite, so the difference is never NaN.
         let accepted = energy - point.energy() > 0.8_f64.ln();
-        Ok::<_, ChainError>((accepted, point.position != state.position))
+        Ok::<_, ChainError>((accepted, point.position != state.position()))
     };
     let (grow, _) = try_step(kernel, step_size)?;
     for _ in 0..MAX_CHANGES {

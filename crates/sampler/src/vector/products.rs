@@ -86,7 +86,7 @@ pub(crate) struct Stretches<'a> {
 
 /// Writes the sum of momenta over both stretches to `total`, and returns six inner products: of both ends of the whole with its sum; of
 /// the first stretch's begin and the second's begin with the sum over all up to there; and of the first stretch's end and the second's
-/// end with the sum from there on.
+/// end with the sum from there on. In all of these sums the two ends count half, as they do in the distance that leapfrog covers.
 pub(crate) fn join(weights: impl Weights, stretches: Stretches<'_>, total: &mut [f64]) -> [f64; 6] {
     Arch::new().dispatch(Join { weights, stretches, total })
 }
@@ -109,13 +109,14 @@ impl<W: Weights> WithSimd for Join<'_, W> {
             [[a, b], [c, d], [s, t]]: [[&[S::f64s]; 2]; 3],
             total: &mut [S::f64s],
         ) -> [f64; 6] {
+            let [half, less_half] = [0.5, -0.5].map(|x| simd.splat_f64s(x));
             let mut sums = [simd.splat_f64s(0.0); 6];
             let ends = a.iter().zip(b).zip(c).zip(d);
             for ((((((a, b), c), d), (s, t)), total), w) in ends.zip(s.iter().zip(t)).zip(total).zip(w) {
                 *total = simd.add_f64s(*s, *t);
-                let whole = simd.mul_f64s(w, *total);
-                let first = simd.mul_f64s(w, simd.add_f64s(*s, *c));
-                let second = simd.mul_f64s(w, simd.add_f64s(*b, *t));
+                let whole = simd.mul_f64s(w, simd.mul_add_e_f64s(less_half, simd.add_f64s(*a, *d), *total));
+                let first = simd.mul_f64s(w, simd.mul_add_e_f64s(half, simd.sub_f64s(*c, *a), *s));
+                let second = simd.mul_f64s(w, simd.mul_add_e_f64s(half, simd.sub_f64s(*b, *d), *t));
                 sums[0] = simd.mul_add_e_f64s(*a, whole, sums[0]);
                 sums[1] = simd.mul_add_e_f64s(*d, whole, sums[1]);
                 sums[2] = simd.mul_add_e_f64s(*a, first, sums[2]);
@@ -165,13 +166,22 @@ mod tests {
             let [a, b, c, d, s, t, w, mut total] = values(n);
             let stretches = Stretches { left: [&a, &b], right: [&c, &d], sums: [&s, &t] };
             let found = join(w.as_slice(), stretches, &mut total);
-            let with = |x: &[f64], y: &[f64], z: &[f64]| sum(n, |i| w[i] * x[i] * (y[i] + z[i]));
-            let expected =
-                [with(&a, &s, &t), with(&d, &s, &t), with(&a, &s, &c), with(&c, &s, &c), with(&b, &b, &t), with(&d, &b, &t)];
+            // Plus a sum y + z, less half the ends u and v.
+            let with = |x: &[f64], [y, z]: [&[f64]; 2], [u, v]: [&[f64]; 2]| {
+                sum(n, |i| w[i] * x[i] * (y[i] + z[i] - 0.5 * (u[i] + v[i])))
+            };
+            let expected = [
+                with(&a, [&s, &t], [&a, &d]),
+                with(&d, [&s, &t], [&a, &d]),
+                with(&a, [&s, &c], [&a, &c]),
+                with(&c, [&s, &c], [&a, &c]),
+                with(&b, [&b, &t], [&b, &d]),
+                with(&d, [&b, &t], [&b, &d]),
+            ];
             close(&found, &expected);
             close(&total, &(0..n).map(|i| s[i] + t[i]).collect::<Vec<_>>());
             let equal = join(Equal, stretches, &mut total);
-            close(&equal[..1], &[sum(n, |i| a[i] * (s[i] + t[i]))]);
+            close(&equal[..1], &[sum(n, |i| a[i] * (s[i] + t[i] - 0.5 * (a[i] + d[i])))]);
         }
     }
 }

@@ -47,16 +47,18 @@ impl Reference<'_> {
         points.iter().map(|(_, point)| (self.initial_energy - point.energy()).exp()).sum()
     }
 
-    /// v·ρ > 0 at both ends, with ρ summed over the stretch.
+    /// v·ρ > 0 at both ends, with ρ summed over the stretch, its ends by half.
     fn goes_on(&self, stretch: &[&PhasePoint]) -> bool {
         let dim = stretch[0].momentum.len();
-        let sum: Vec<f64> = (0..dim).map(|i| stretch.iter().map(|point| point.momentum[i]).sum()).collect();
+        let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
+        let whole = |i: usize| stretch.iter().map(|point| point.momentum[i]).sum::<f64>();
+        let sum: Vec<f64> = (0..dim).map(|i| whole(i) - 0.5 * (first.momentum[i] + last.momentum[i])).collect();
         let along = |point: &PhasePoint| {
             let mut velocity = vec![0.0; dim];
             self.metric.velocity(&point.momentum, &mut velocity);
             velocity.iter().zip(&sum).map(|(v, s)| v * s).sum::<f64>()
         };
-        along(stretch[0]) > 0.0 && along(stretch[stretch.len() - 1]) > 0.0
+        along(first) > 0.0 && along(last) > 0.0
     }
 
     fn turning(&self, left: &[Point], right: &[Point]) -> bool {
