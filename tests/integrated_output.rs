@@ -5,13 +5,7 @@ use ergodic::model::IntegratedOutput;
 use ergodic::prelude::*;
 use nalgebra::DMatrix;
 
-const RUN: Run = Run {
-    chains: 4,
-    warmup: 400,
-    draws: 1500,
-    seed: 5,
-    ..Run::DEFAULT
-};
+const RUN: Run = Run { chains: 4, warmup: 400, draws: 1500, seed: 5, ..Run::DEFAULT };
 
 /// A small network's posterior, the noise known or learned.
 fn model(learned: bool) -> BayesianNetwork {

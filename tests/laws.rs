@@ -9,13 +9,7 @@ use ergodic_targets::{EightSchools, LinearNetwork};
 use nalgebra::DMatrix;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const RUN: Run = Run {
-    chains: 4,
-    warmup: 120,
-    draws: 40,
-    seed: 11,
-    ..Run::DEFAULT
-};
+const RUN: Run = Run { chains: 4, warmup: 120, draws: 40, seed: 11, ..Run::DEFAULT };
 
 /// Positions and statistics of a chain, draw by draw, as bits.
 fn chain_bits(chain: &ChainDraws) -> Vec<Vec<u64>> {

@@ -5,13 +5,7 @@ use ergodic::model::density;
 use ergodic::sampler::Run;
 use std::sync::atomic::AtomicBool;
 
-const RUN: Run = Run {
-    chains: 3,
-    warmup: 150,
-    draws: 1000,
-    seed: 5,
-    ..Run::DEFAULT
-};
+const RUN: Run = Run { chains: 3, warmup: 150, draws: 1000, seed: 5, ..Run::DEFAULT };
 
 fn normal() -> impl ergodic::model::LogDensity + Clone + Send + Sync {
     density(3, |x: &[f64], gradient: &mut [f64]| {

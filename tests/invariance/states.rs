@@ -10,7 +10,7 @@ use ergodic::sampler::{ChainState, GradientState, HamiltonianKernel, HmcInfo, In
 /// Follows 2000 transitions of a kernel on every metric.
 fn check<T: Target, M: Method>(target: &T, method: &M, reported: impl Fn(&<M::Kernel as Kernel>::Info) -> (bool, f64))
 where
-    M::Kernel: HamiltonianKernel,
+    M::Kernel: HamiltonianKernel + Kernel<State = GradientState>,
 {
     let mut density = target.clone();
     let mut rng = stream(7, 0, Purpose::Test);

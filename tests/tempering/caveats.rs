@@ -20,13 +20,7 @@ use ergodic::sampler::Run;
 use nalgebra::DMatrix;
 use std::fmt::Display;
 
-const RUN: Run = Run {
-    chains: 2,
-    warmup: 60,
-    draws: 60,
-    seed: 5,
-    ..Run::DEFAULT
-};
+const RUN: Run = Run { chains: 2, warmup: 60, draws: 60, seed: 5, ..Run::DEFAULT };
 
 fn data(classes: bool) -> Dataset {
     let inputs = DMatrix::from_fn(24, 1, |row, _| row as f64 / 6.0 - 2.0);

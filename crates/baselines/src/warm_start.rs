@@ -13,6 +13,9 @@ use std::time::Instant;
 
 const METHOD: &str = "warm_start";
 
+/// A score of a position, higher is better.
+type Score<'a> = &'a (dyn Fn(&[f64]) -> f64 + Sync);
+
 /// Settings of [`warm_start`].
 ///
 /// Each chain climbs the full log joint by Adam from an initial position of its own, as the members of a deep ensemble do. The prior is
@@ -175,7 +178,7 @@ fn start_chains(
     posterior: &dyn Posterior,
     chains: usize,
     settings: &WarmStart,
-    score: Option<&(dyn Fn(&[f64]) -> f64 + Sync)>,
+    score: Option<Score<'_>>,
 ) -> Result<WarmStarts, FitError> {
     check_count("chains", chains)?;
     settings.validate()?;
@@ -190,7 +193,7 @@ fn start_chain(
     posterior: &dyn Posterior,
     chain: usize,
     settings: &WarmStart,
-    score: Option<&(dyn Fn(&[f64]) -> f64 + Sync)>,
+    score: Option<Score<'_>>,
 ) -> Result<(Vec<f64>, ChainReport), FitError> {
     let began = Instant::now();
     let map = settings.as_map();
@@ -210,7 +213,8 @@ fn start_chain(
         if let Some(scored) = scored.as_mut().filter(|_| steps.is_multiple_of(settings.score_every)) {
             scored.look(&climb.finite);
             if scored.waited >= settings.patience {
-                outcome = Outcome::Stopped(format!("early, after {steps} of {} steps: the score no longer rose", settings.steps));
+                outcome =
+                    Outcome::Stopped(format!("early, after {steps} of {} steps: the score no longer rose", settings.steps));
                 break;
             }
         }
@@ -219,12 +223,11 @@ fn start_chain(
         Some(scored) => scored.position,
         None => climb.finite,
     };
-    let log_density = match joint.is_exact() && score.is_none() {
-        true => climb.finite_value,
-        false => {
-            let mut gradient = vec![0.0; position.len()];
-            posterior.evaluator().log_density_and_gradient(&position, &mut gradient).map_err(FitError::at(METHOD, steps))?
-        }
+    let log_density = if joint.is_exact() && score.is_none() {
+        climb.finite_value
+    } else {
+        let mut gradient = vec![0.0; position.len()];
+        posterior.evaluator().log_density_and_gradient(&position, &mut gradient).map_err(FitError::at(METHOD, steps))?
     };
     let tuned = [("log_density", log_density), ("steps", steps as f64)].map(|(name, value)| (name.to_owned(), value));
     let report = ChainReport {
@@ -240,7 +243,7 @@ fn start_chain(
 
 /// Early stopping under way.
 struct Scored<'a> {
-    score: &'a (dyn Fn(&[f64]) -> f64 + Sync),
+    score: Score<'a>,
     best: f64,
     position: Vec<f64>,
     /// Looks since the score rose.
@@ -286,9 +289,8 @@ mod tests {
             gradient[0] = -x[0] * (x[0] * x[0] - 4.0);
             -0.25 * (x[0] * x[0] - 4.0).powi(2)
         });
-        let run = |threads| {
-            warm_start(&modes, 6, &WarmStart { threads: Some(threads), ..WarmStart::default() }).unwrap().positions
-        };
+        let run =
+            |threads| warm_start(&modes, 6, &WarmStart { threads: Some(threads), ..WarmStart::default() }).unwrap().positions;
         let positions = run(1);
         assert_eq!(positions, run(3));
         assert!(positions.iter().any(|x| x[0] > 0.0) && positions.iter().any(|x| x[0] < 0.0));
