@@ -151,6 +151,7 @@ impl Keeper {
             let mut slots = self.slots();
             if slots.marks.iter().all(|mark| mark.0 == course) {
                 let saved = CheckpointRef { header: &self.header, course, chains: &slots.records }.save(&self.path);
+                slots.kept.checkpoints += usize::from(saved.is_ok());
                 slots.kept.problem = saved.err().map(|error| error.to_string());
             } else {
                 let path = self.path.display();
@@ -159,7 +160,6 @@ impl Keeper {
                 slots.kept.problem = Some(problem);
             }
             let cost = std::mem::take(&mut slots.cost) + begin.elapsed();
-            slots.kept.checkpoints += 1;
             slots.kept.seconds += cost.as_secs_f64();
             if last {
                 return;

@@ -177,7 +177,6 @@ fn a_checkpoint_counts_on_no_draw_that_the_sink_could_not_keep() {
     let sampler = Sampler::new(&density, Nuts::default(), run).sink(&sink).checkpoint_to(&path, ALWAYS);
     let (report, _) = sampler.run_into_sink().unwrap();
     assert!(report.settings["checkpoints"]["seconds"].as_f64().unwrap() > 0.0);
-    assert!(report.warnings.iter().any(|warning| warning.contains("the last checkpoint was not written")), "{report:?}");
     assert!(!report.chains[1].outcome.is_completed() && report.chains[0].outcome.is_completed());
     let whole = bits(&sample(&density, &Nuts::default(), &run).unwrap());
     let rest = Sampler::new(&density, Nuts::default(), run).resume(Checkpoint::load(&path).unwrap()).run().unwrap();
