@@ -104,7 +104,7 @@ fn climb_from_start(
     observer: &dyn FitObserver,
 ) -> Result<Optimum, FitError> {
     let dim = posterior.layout().dim();
-    let mut climb = Climb::new(dim, settings);
+    let mut climb = Climb::new(dim, settings.clip_norm);
     climb.begin(|position| find_start(posterior, joint, METHOD, settings.seed, member, position))?;
     let planned = settings.steps + if joint.is_exact() { settings.polish } else { 0 };
     let mut watch = Watch { observer, member, planned, interval: trace_interval(planned), step: 0, trace: Vec::new() };
@@ -221,9 +221,9 @@ pub(crate) struct Climb {
 }
 
 impl Climb {
-    pub(crate) fn new(dim: usize, settings: &Map) -> Self {
+    pub(crate) fn new(dim: usize, clip_norm: Option<f64>) -> Self {
         Self {
-            adam: Adam::new(dim, settings.clip_norm),
+            adam: Adam::new(dim, clip_norm),
             position: vec![0.0; dim],
             gradient: vec![0.0; dim],
             finite: vec![0.0; dim],

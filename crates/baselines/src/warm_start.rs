@@ -4,7 +4,7 @@ use crate::adam::check_clip;
 use crate::error::{check_count, check_dimension, check_positive};
 use crate::log_joint::{LogJoint, find_start};
 use crate::optimise::{Climb, MAX_NOT_FINITE};
-use crate::{FitError, Map, Schedule, parallel};
+use crate::{FitError, Schedule, parallel};
 use ergodic_draws::{ChainReport, Outcome, RunReport};
 use ergodic_model::Posterior;
 use serde::{Deserialize, Serialize};
@@ -90,20 +90,6 @@ impl WarmStart {
         check_count("patience", self.patience)?;
         self.threads.map_or(Ok(()), |threads| check_count("threads", threads))?;
         self.batch_size.map_or(Ok(()), |size| check_count("batch_size", size))
-    }
-
-    /// What the climb of [`map`](crate::map()) is asked for.
-    fn as_map(&self) -> Map {
-        Map {
-            steps: self.steps,
-            learning_rate: self.learning_rate,
-            schedule: self.schedule,
-            clip_norm: self.clip_norm,
-            polish: 0,
-            tolerance: 0.0,
-            batch_size: self.batch_size,
-            seed: self.seed,
-        }
     }
 }
 
@@ -196,9 +182,8 @@ fn start_chain(
     score: Option<Score<'_>>,
 ) -> Result<(Vec<f64>, ChainReport), FitError> {
     let began = Instant::now();
-    let map = settings.as_map();
     let mut joint = LogJoint::new(posterior, settings.batch_size, METHOD, settings.seed, chain)?;
-    let mut climb = Climb::new(posterior.layout().dim(), &map);
+    let mut climb = Climb::new(posterior.layout().dim(), settings.clip_norm);
     climb.begin(|position| find_start(posterior, &mut joint, METHOD, settings.seed, chain, position))?;
     let mut scored = score.map(|score| Scored { score, best: f64::NEG_INFINITY, position: Vec::new(), waited: 0 });
     let mut steps = 0;
