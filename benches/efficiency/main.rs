@@ -10,6 +10,8 @@
 
 mod cases;
 mod contenders;
+#[path = "../support/data.rs"]
+mod data;
 mod reference;
 mod score;
 mod stiff;

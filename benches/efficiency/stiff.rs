@@ -1,6 +1,7 @@
 //! Sample networks with learned noise, whose posteriors are thin sheets, without their output layer, and say how far the chains came.
 
-use crate::cases::{regression, uci};
+use crate::cases::regression;
+use crate::data::uci;
 use crate::score::median;
 use ergodic::baselines::{WarmStart, warm_start};
 use ergodic::diagnostics::{ess_bulk, mcse_mean, rhat};

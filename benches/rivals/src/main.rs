@@ -1,5 +1,6 @@
 //! Compare the time of a gradient, and of sampling, with what other programs need for the same posteriors, in one interleaved run.
 
+mod functions;
 mod gradients;
 mod models;
 mod nuts_rs_rival;
@@ -16,12 +17,15 @@ struct Arguments {
     /// Print one JSON object a row instead of tables.
     #[arg(long)]
     json: bool,
-    /// Rounds of gradients, in each of which every contender takes a turn.
+    /// Rounds of gradients, in each of which every contender takes a turn; 0 leaves them out.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
     /// Rounds of sampling; 0 leaves it out.
     #[arg(long, default_value_t = 3)]
     sampling_rounds: usize,
+    /// Rounds of sampling real data beside NumPyro and BlackJAX, minutes each; 0 leaves it out.
+    #[arg(long, default_value_t = 0)]
+    function_rounds: usize,
     /// Only networks whose name contains this, such as 8-50-1.
     #[arg(long, default_value = "")]
     network: String,
@@ -32,7 +36,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let agreed = gradients::compare(&arguments).and_then(|agreed| sampling::compare(&arguments).map(|()| agreed));
+    let agreed = gradients::compare(&arguments)
+        .and_then(|agreed| sampling::compare(&arguments).map(|()| agreed))
+        .and_then(|agreed| functions::compare(&arguments).map(|()| agreed));
     match agreed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {

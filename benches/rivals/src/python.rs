@@ -62,9 +62,9 @@ impl Environment {
         run(Command::new(&self.python).args(["-c", &import]))
     }
 
-    /// Starts `rival.py` for one library.
-    pub(crate) fn start(&self, library: &str) -> Result<Rival, Skip> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/rival.py");
+    /// Starts a script of the folder `python` for one library.
+    pub(crate) fn start(&self, script: &str, library: &str) -> Result<Rival, Skip> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
         let mut command = Command::new(&self.python);
         let folder = self.python.parent().and_then(Path::parent).unwrap_or(Path::new("."));
         // What PyTorch compiles stays in the target folder; what it and JAX say goes to a file beside it.
