@@ -42,7 +42,7 @@ pub mod prelude {
     pub use ergodic_model::{AutomaticGradient, DifferentiableDensity, Scalar};
     #[cfg(feature = "progress")]
     pub use ergodic_sampler::ProgressBars;
-    pub use ergodic_sampler::{Hmc, Mams, Mclmc, Nuts, Run, Sampler, SliceGhmc, sample};
+    pub use ergodic_sampler::{Chees, Ghmc, Hmc, Mala, Mams, Mclmc, Nuts, Run, Sampler, SliceGhmc, Walnuts, sample};
 }
 
 /// The book and the README, compiled and run as tests.

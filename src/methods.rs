@@ -4,7 +4,9 @@ use ergodic_baselines::{DeepEnsemble, FitError, FitObserver, Map, MeanField, Sil
 use ergodic_baselines::{deep_ensemble_observed, map_observed, mean_field_observed};
 use ergodic_draws::{Draws, Origin, Sink};
 use ergodic_model::Posterior;
-use ergodic_sampler::{Hmc, Mams, Mclmc, Method, NoObserver, Nuts, Observer, Run, RunError, Sampler, SliceGhmc};
+use ergodic_sampler::{
+    Chees, Ghmc, Hmc, Mala, Mams, Mclmc, Method, NoObserver, Nuts, Observer, Run, RunError, Sampler, SliceGhmc, Walnuts,
+};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,6 +83,34 @@ pub const METHODS: &[MethodRow] = &[
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
         run: |request| markov(request, Hmc::default()),
+    },
+    MethodRow {
+        name: Walnuts::NAME,
+        title: "No-U-Turn sampler with steps refined where the posterior is narrow",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Walnuts::default()),
+    },
+    MethodRow {
+        name: Chees::NAME,
+        title: "Hamiltonian Monte Carlo of one length for all chains",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Chees::default()),
+    },
+    MethodRow {
+        name: Ghmc::NAME,
+        title: "generalised Hamiltonian Monte Carlo with slice acceptance",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Ghmc::default()),
+    },
+    MethodRow {
+        name: Mala::NAME,
+        title: "Metropolis-adjusted Langevin algorithm",
+        origin: Origin::Mcmc,
+        needs: &["LogDensity"],
+        run: |request| markov(request, Mala::default()),
     },
     MethodRow {
         name: Mclmc::NAME,

@@ -3,7 +3,8 @@
 use ergodic::draws::{ChainDraws, Draws};
 use ergodic::model::{Activation, BayesianNetwork, Dataset, Gaussian, Network, NormalPrior, Posterior};
 use ergodic::sampler::{
-    Budget, Checkpoint, Hmc, Method, MetricShape, Nuts, Observer, Progress, Run, Sampler, Warmup, Windowed, sample,
+    Budget, Checkpoint, Chees, Ghmc, Hmc, Mala, Method, MetricShape, Nuts, Observer, Progress, Run, Sampler, Walnuts, Warmup,
+    Windowed, sample,
 };
 use ergodic_targets::{EightSchools, LinearNetwork};
 use nalgebra::DMatrix;
@@ -130,6 +131,12 @@ fn threads_do_not_change_draws() {
     threads_do_not_matter(&EightSchools::new(), &Nuts::default());
     threads_do_not_matter(&linear_network(), &Hmc::default());
     threads_do_not_matter(&network(), &Nuts::default());
+    threads_do_not_matter(&EightSchools::new(), &Ghmc::default());
+    threads_do_not_matter(&EightSchools::new(), &Mala::default());
+    threads_do_not_matter(&EightSchools::new(), &Walnuts::default());
+    // Its chains share what they learn, and their sums must not depend on who is first.
+    threads_do_not_matter(&EightSchools::new(), &Chees::default());
+    threads_do_not_matter(&network(), &Chees { max_steps: 64, ..Chees::default() });
 }
 
 #[test]
@@ -137,6 +144,9 @@ fn other_chains_do_not_change_draws() {
     chains_do_not_matter(&EightSchools::new(), &Nuts::default());
     chains_do_not_matter(&linear_network(), &Hmc::default());
     chains_do_not_matter(&network(), &Nuts::default());
+    chains_do_not_matter(&EightSchools::new(), &Ghmc::default());
+    chains_do_not_matter(&EightSchools::new(), &Mala::default());
+    chains_do_not_matter(&EightSchools::new(), &Walnuts::default());
 }
 
 #[test]
@@ -158,4 +168,22 @@ fn interruptions_do_not_change_draws_of_hmc() {
 #[test]
 fn interruptions_do_not_change_draws_of_a_network() {
     interruptions_do_not_matter(&network(), &Nuts { max_tree_depth: 5, ..Nuts::default() });
+}
+
+#[test]
+fn interruptions_do_not_change_draws_of_single_steps() {
+    let dense = Warmup::Windowed(Windowed { metric: MetricShape::Dense, ..Windowed::default() });
+    interruptions_do_not_matter(&EightSchools::new(), &Ghmc::default());
+    interruptions_do_not_matter(&linear_network(), &Ghmc { adaptation: dense, ..Ghmc::default() });
+    interruptions_do_not_matter(&EightSchools::new(), &Mala::default());
+}
+
+#[test]
+fn interruptions_do_not_change_draws_of_chains_that_meet() {
+    interruptions_do_not_matter(&EightSchools::new(), &Chees::default());
+}
+
+#[test]
+fn interruptions_do_not_change_draws_of_walnuts() {
+    interruptions_do_not_matter(&EightSchools::new(), &Walnuts::default());
 }

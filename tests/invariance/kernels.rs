@@ -2,7 +2,9 @@
 
 use crate::conservation::{Conservation, Target};
 use ergodic::model::{ChainRng, LogDensity, Purpose, stream};
-use ergodic::sampler::{BuildContext, ChainState, HamiltonianKernel, Hmc, Info, Integrator, Kernel, Method, Metric, Nuts};
+use ergodic::sampler::{
+    BuildContext, ChainState, Chees, HamiltonianKernel, Hmc, Info, Integrator, Kernel, Method, Metric, Nuts, Walnuts,
+};
 use ergodic_targets::{Banana, CorrelatedGaussian, Funnel, GaussianMixture, SmallNetwork};
 use nalgebra::DMatrix;
 
@@ -37,14 +39,37 @@ pub(crate) fn transition(
     position: &mut [f64],
     rng: &mut ChainRng,
 ) -> f64 {
-    let mut state = kernel.init(density, position).expect("the target evaluates");
-    let info = kernel.step(density, &mut state, rng).expect("the target evaluates");
-    position.copy_from_slice(state.position());
-    info.acceptance_rate()
+    transitions(1, kernel, density, position, rng)
 }
 
-/// The step size at which the mean acceptance over 300 exact draws is about [`ACCEPTANCE`], by bisection on its logarithm.
+/// Several transitions, so that what a state holds beyond the position is kept from one to the next; returns the last acceptance rate.
+pub(crate) fn transitions(
+    count: usize,
+    kernel: &mut impl Kernel,
+    density: &mut dyn LogDensity,
+    position: &mut [f64],
+    rng: &mut ChainRng,
+) -> f64 {
+    let mut state = kernel.init(density, position).expect("the target evaluates");
+    let mut acceptance_rate = 0.0;
+    for _ in 0..count {
+        acceptance_rate = kernel.step(density, &mut state, rng).expect("the target evaluates").acceptance_rate();
+    }
+    position.copy_from_slice(state.position());
+    acceptance_rate
+}
+
+/// The step size at which the mean acceptance over 300 exact draws is about [`ACCEPTANCE`].
 pub(crate) fn step_size<T: Target, M>(target: &T, method: &M, metric: &Metric) -> f64
+where
+    M: Method,
+    M::Kernel: HamiltonianKernel,
+{
+    step_size_at(ACCEPTANCE, target, method, metric)
+}
+
+/// The step size at which the mean acceptance over 300 exact draws is about `acceptance`, by bisection on its logarithm.
+pub(crate) fn step_size_at<T: Target, M>(acceptance: f64, target: &T, method: &M, metric: &Metric) -> f64
 where
     M: Method,
     M::Kernel: HamiltonianKernel,
@@ -61,13 +86,22 @@ where
             target.draw(&mut rng, &mut position);
             sum += transition(&mut kernel, &mut density, &mut position, &mut rng);
         }
-        if sum / 300.0 > ACCEPTANCE { low = middle } else { high = middle }
+        if sum / 300.0 > acceptance { low = middle } else { high = middle }
     }
     low
 }
 
 /// One experiment per metric.
 fn check<T: Target, M>(name: &str, target: &T, method: &M)
+where
+    M: Method,
+    M::Kernel: HamiltonianKernel,
+{
+    check_transitions(1, name, target, method);
+}
+
+/// One experiment per metric, of `count` transitions a draw.
+pub(crate) fn check_transitions<T: Target, M>(count: usize, name: &str, target: &T, method: &M)
 where
     M: Method,
     M::Kernel: HamiltonianKernel,
@@ -81,7 +115,7 @@ where
         let found = Conservation::test(
             target,
             |position, rng| {
-                transition(&mut kernel, &mut density, position, rng);
+                transitions(count, &mut kernel, &mut density, position, rng);
             },
             seed,
         );
@@ -122,6 +156,15 @@ pub(crate) fn network() -> SmallNetwork {
 
 pub(crate) fn hmc(integrator: Integrator) -> Hmc {
     Hmc { trajectory_length: 2.0, jitter: 0.5, max_steps: 64, integrator, ..Hmc::default() }
+}
+
+pub(crate) fn chees(integrator: Integrator) -> Chees {
+    Chees { first_trajectory_length: 4.0, max_steps: 64, integrator, ..Chees::default() }
+}
+
+/// A tolerance that many macro steps pass only after halvings.
+pub(crate) fn walnuts(integrator: Integrator) -> Walnuts {
+    Walnuts { energy_tolerance: 0.3, max_halvings: 6, max_tree_depth: 5, integrator, ..Walnuts::default() }
 }
 
 pub(crate) fn nuts(integrator: Integrator) -> Nuts {
@@ -176,4 +219,25 @@ fn hmc_conserves_a_network() {
 #[test]
 fn nuts_conserves_a_network() {
     check("network", &network(), &nuts(Integrator::Leapfrog));
+}
+
+#[test]
+fn chees_conserves_a_correlated_gaussian_and_a_banana() {
+    check("gaussian", &gaussian(), &chees(Integrator::Leapfrog));
+    check("banana", &banana(), &chees(Integrator::ThreeStage));
+}
+
+#[test]
+fn walnuts_conserves_a_correlated_gaussian() {
+    check("gaussian", &gaussian(), &walnuts(Integrator::Leapfrog));
+}
+
+#[test]
+fn walnuts_conserves_a_funnel() {
+    check("funnel", &funnel(), &walnuts(Integrator::Leapfrog));
+}
+
+#[test]
+fn walnuts_conserves_a_banana() {
+    check("banana", &banana(), &walnuts(Integrator::MinimalNorm));
 }

@@ -8,4 +8,6 @@ mod microcanonical_twins;
 mod mutants;
 mod networks;
 mod states;
+mod stepwise;
+mod stepwise_twins;
 mod twins;

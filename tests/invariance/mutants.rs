@@ -1,10 +1,10 @@
 //! Show that the conservation test finds what is broken, and only that.
 
 use crate::conservation::{Conservation, Target};
-use crate::kernels::{frozen, gaussian, metrics, step_size, transition};
+use crate::kernels::{frozen, gaussian, metrics, step_size, step_size_at, transition};
 use crate::twins::{Fault, Twin};
 use ergodic::model::{ChainRng, EvaluationError, LogDensity};
-use ergodic::sampler::{HamiltonianKernel, Hmc, Method, Metric, Nuts};
+use ergodic::sampler::{HamiltonianKernel, Hmc, Method, Metric, Nuts, Walnuts};
 use ergodic_targets::KnownMoments;
 
 /// A target whose evaluations are scaled, and whose draws are not.
@@ -91,7 +91,8 @@ fn twin(method: &impl HasTwin, fault: Fault) -> Conservation {
     };
     let inverted = Metric::diagonal(inverse_mass.iter().map(|v| 1.0 / v).collect()).expect("positive");
     let metric = Metric::diagonal(inverse_mass).expect("positive");
-    let twin = Twin { step_size: method.step_size(&target, &metric), metric, inverted, fault };
+    let refined = method.refined();
+    let twin = Twin { step_size: method.step_size(&target, &metric), metric, inverted, refined, fault };
     let mut density = target.clone();
     let found = Conservation::test(&target, |position, rng| method.run(&twin, &mut density, position, rng), 300);
     println!("{fault:?}: {found:?}, threshold {:.4}", Conservation::threshold());
@@ -101,6 +102,10 @@ fn twin(method: &impl HasTwin, fault: Fault) -> Conservation {
 /// A method that has a plain twin.
 trait HasTwin {
     fn step_size<T: Target>(&self, target: &T, metric: &Metric) -> f64;
+    /// Tolerance and most halvings, of a method with macro steps.
+    fn refined(&self) -> Option<(f64, u32)> {
+        None
+    }
     fn run(&self, twin: &Twin, density: &mut dyn LogDensity, position: &mut Vec<f64>, rng: &mut ChainRng);
 }
 
@@ -124,10 +129,25 @@ impl HasTwin for Nuts {
     }
 }
 
+impl HasTwin for Walnuts {
+    fn step_size<T: Target>(&self, target: &T, metric: &Metric) -> f64 {
+        step_size_at(0.5, target, self, metric)
+    }
+
+    fn refined(&self) -> Option<(f64, u32)> {
+        Some((self.energy_tolerance, self.max_halvings as u32))
+    }
+
+    fn run(&self, twin: &Twin, density: &mut dyn LogDensity, position: &mut Vec<f64>, rng: &mut ChainRng) {
+        twin.nuts(density, position, self.max_tree_depth as u32, rng);
+    }
+}
+
 #[test]
 fn faults_of_hmc_are_found() {
     assert!(twin(&hmc(), Fault::None).holds());
-    let faults = [Fault::NoAcceptStep, Fault::KeptMomentum, Fault::MomentumScale(1.05), Fault::InvertedMetric];
+    let faults =
+        [Fault::NoAcceptStep, Fault::KeptMomentum, Fault::MomentumScale(1.05), Fault::InvertedMetric, Fault::LengthFromState];
     for fault in faults {
         assert!(!twin(&hmc(), fault).holds(), "{fault:?} goes unnoticed");
     }
@@ -146,5 +166,15 @@ fn faults_of_nuts_are_found() {
     ];
     for fault in faults {
         assert!(!twin(&nuts(), fault).holds(), "{fault:?} goes unnoticed");
+    }
+}
+
+#[test]
+fn faults_of_walnuts_are_found() {
+    let walnuts = Walnuts { max_tree_depth: 4, max_halvings: 4, ..Walnuts::default() };
+    assert!(twin(&walnuts, Fault::None).holds());
+    let faults = [Fault::SkippedReversibilityCheck, Fault::UniformWeights, Fault::MomentumScale(1.05)];
+    for fault in faults {
+        assert!(!twin(&walnuts, fault).holds(), "{fault:?} goes unnoticed");
     }
 }

@@ -3,9 +3,12 @@
 //! The conservation test alone cannot see a kernel that sometimes stays where it reports a move: staying conserves every target.
 
 use crate::conservation::Target;
-use crate::kernels::{banana, frozen, gaussian, hmc, metrics, nuts, step_size};
+use crate::kernels::{banana, chees, frozen, gaussian, hmc, metrics, nuts, step_size, walnuts};
 use ergodic::model::{Purpose, stream};
-use ergodic::sampler::{ChainState, GradientState, HamiltonianKernel, HmcInfo, Integrator, Kernel, Method, NutsInfo};
+use ergodic::sampler::{
+    ChainState, GradientState, HamiltonianKernel, HmcInfo, Integrator, Kernel, Mala, Method, NutsInfo, StepwiseInfo,
+    WalnutsInfo,
+};
 
 /// Follows 2000 transitions of a kernel on every metric.
 fn check<T: Target, M: Method>(target: &T, method: &M, reported: impl Fn(&<M::Kernel as Kernel>::Info) -> (bool, f64))
@@ -45,4 +48,19 @@ fn states_of_nuts_are_what_they_say() {
     let reported = |info: &NutsInfo| (info.index_in_trajectory != 0, info.log_density);
     check(&gaussian(), &nuts(Integrator::Leapfrog), reported);
     check(&banana(), &nuts(Integrator::MinimalNorm), reported);
+}
+
+#[test]
+fn states_of_walnuts_are_what_they_say() {
+    let reported = |info: &WalnutsInfo| (info.index_in_trajectory != 0, info.log_density);
+    check(&gaussian(), &walnuts(Integrator::MinimalNorm), reported);
+    check(&banana(), &walnuts(Integrator::Leapfrog), reported);
+}
+
+#[test]
+fn states_of_mala_and_chees_are_what_they_say() {
+    let reported = |info: &StepwiseInfo| (info.n_rejected < info.n_steps, info.log_density);
+    check(&gaussian(), &Mala { steps_per_draw: 2, ..Mala::default() }, reported);
+    let reported = |info: &HmcInfo| (info.accepted, info.log_density);
+    check(&gaussian(), &chees(Integrator::FourthOrder), reported);
 }

@@ -25,6 +25,10 @@ pub(crate) enum Fault {
     TurnedHalfEnters,
     /// The preference for the new half, right between halves of the whole, is also used inside them.
     BiasedInside,
+    /// Trajectories are shorter where the first coordinate is positive.
+    LengthFromState,
+    /// A macro step is used without asking whether the way back is the same.
+    SkippedReversibilityCheck,
 }
 
 /// Step size, metric and fault of a plain transition.
@@ -34,6 +38,8 @@ pub(crate) struct Twin {
     /// Draws momenta under [`Fault::InvertedMetric`]: the metric with M and M⁻¹ exchanged.
     pub(crate) inverted: Metric,
     pub(crate) step_size: f64,
+    /// The tolerance and the most halvings of macro steps, for NUTS that refines its steps.
+    pub(crate) refined: Option<(f64, u32)>,
     pub(crate) fault: Fault,
 }
 
@@ -55,6 +61,8 @@ impl Twin {
     pub(crate) fn hmc(&self, density: &mut dyn LogDensity, position: &mut Vec<f64>, length: f64, rng: &mut ChainRng) {
         let mut point = self.start(density, position, rng);
         let initial = point.energy();
+        let shorter = self.fault == Fault::LengthFromState && position[0] > 0.0;
+        let length = if shorter { 0.3 * length } else { length };
         let steps = ((0.5 + rng.random::<f64>()) * length / self.step_size).ceil() as usize;
         Integrator::Leapfrog.steps(density, &self.metric, self.step_size, steps, &mut point).expect("the target evaluates");
         let accept = (initial - point.energy()).exp();
@@ -87,6 +95,44 @@ impl Twin {
         *position = tree.proposal.position;
     }
 
+    /// The point `time` after `from`; `None` where a macro step may not be used.
+    fn leap(&self, density: &mut dyn LogDensity, from: &PhasePoint, time: f64) -> Result<Option<PhasePoint>, EvaluationError> {
+        let Some((tolerance, halvings)) = self.refined else {
+            return self.cover(density, from, time, 0).map(|(end, _)| Some(end));
+        };
+        for halving in 0..=halvings {
+            let (end, spread) = self.cover(density, from, time, halving)?;
+            if spread <= tolerance {
+                for coarser in 0..halving {
+                    let back = self.cover(density, &end, -time, coarser)?.1 <= tolerance;
+                    if back && self.fault != Fault::SkippedReversibilityCheck {
+                        return Ok(None);
+                    }
+                }
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The end of 2^`halvings` steps that cover `time`, and the spread of the energies on the way.
+    fn cover(
+        &self,
+        density: &mut dyn LogDensity,
+        from: &PhasePoint,
+        time: f64,
+        halvings: u32,
+    ) -> Result<(PhasePoint, f64), EvaluationError> {
+        let mut point = from.clone();
+        let (mut low, mut high) = (from.energy(), from.energy());
+        let steps = 2u32.pow(halvings);
+        for _ in 0..steps {
+            Integrator::Leapfrog.step(density, &self.metric, time / f64::from(steps), &mut point)?;
+            (low, high) = (low.min(point.energy()), high.max(point.energy()));
+        }
+        Ok((point, high - low))
+    }
+
     /// A subtree of 2^`level` points beyond `end`.
     fn build(
         &self,
@@ -98,9 +144,10 @@ impl Twin {
         rng: &mut ChainRng,
     ) -> Result<Tree, EvaluationError> {
         if level == 0 {
-            let mut point = end.clone();
-            let step_size = if forward { self.step_size } else { -self.step_size };
-            Integrator::Leapfrog.step(density, &self.metric, step_size, &mut point)?;
+            let time = if forward { self.step_size } else { -self.step_size };
+            let Some(point) = self.leap(density, end, time)? else {
+                return Ok(Tree { ended: true, ..Tree::leaf(end.clone(), f64::NEG_INFINITY) });
+            };
             let error = point.energy() - initial;
             let mut leaf = Tree::leaf(point, if self.fault == Fault::UniformWeights { 0.0 } else { -error });
             leaf.ended = error > 1000.0;

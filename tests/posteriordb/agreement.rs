@@ -12,32 +12,40 @@ use crate::regression::Regression;
 use ergodic::diagnostics::ScalarSummary;
 use ergodic::draws::Layout;
 use ergodic::model::{Labelled, Posterior};
-use ergodic::sampler::{Nuts, Run, sample};
+use ergodic::sampler::{Method, Nuts, Run, sample};
 use ergodic_targets::EightSchools;
 
 /// The largest |z| that is accepted.
 const LIMIT: f64 = 4.0;
 
-/// How far NUTS and the reference agree on one posterior.
-struct Agreement {
-    name: &'static str,
+/// How far a sampler and the reference agree on one posterior.
+pub(crate) struct Agreement {
+    pub(crate) method: &'static str,
+    pub(crate) name: &'static str,
     parameters: usize,
-    mean_z: f64,
-    sd_z: f64,
-    min_ess: f64,
-    max_rhat: f64,
+    pub(crate) mean_z: f64,
+    pub(crate) sd_z: f64,
+    pub(crate) min_ess: f64,
+    pub(crate) max_rhat: f64,
     divergences: usize,
     gradients: u64,
     seconds: f64,
 }
 
 impl Agreement {
-    fn of<M: Model>(reference: &Reference, model: &M, posterior: &impl Posterior, run: &Run) -> Self {
-        let draws = sample(posterior, &Nuts::default(), run).expect("the run ends well");
+    pub(crate) fn of<M: Model, S: Method>(
+        reference: &Reference,
+        model: &M,
+        posterior: &impl Posterior,
+        method: &S,
+        run: &Run,
+    ) -> Self {
+        let draws = sample(posterior, method, run).expect("the run ends well");
         let reported: Vec<Vec<Vec<f64>>> =
             draws.chains().iter().map(|chain| chain.positions().map(|position| model.report(position)).collect()).collect();
-        let divergences = draws.statistic("diverging").expect("NUTS reports divergences").concat();
+        let divergences = draws.statistic("diverging").expect("every sampler reports divergences").concat();
         let mut agreement = Self {
+            method: S::NAME,
             name: reference.name,
             parameters: model.parameters().len(),
             mean_z: 0.0,
@@ -64,13 +72,21 @@ impl Agreement {
         agreement
     }
 
-    fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.mean_z < LIMIT && self.sd_z < LIMIT
     }
 
-    fn print(&self) {
+    pub(crate) fn print_header() {
         println!(
-            "{:42} {:3} {:7.2} {:7.2} {:8.0} {:7.4} {:5} {:9} {:7.2}",
+            "{:10} {:42} {:>3} {:>7} {:>7} {:>8} {:>7} {:>5} {:>9} {:>7}",
+            "method", "posterior", "par", "z mean", "z sd", "min ESS", "R-hat", "div", "gradients", "seconds"
+        );
+    }
+
+    pub(crate) fn print(&self) {
+        println!(
+            "{:10} {:42} {:3} {:7.2} {:7.2} {:8.0} {:7.4} {:5} {:9} {:7.2}",
+            self.method,
             self.name,
             self.parameters,
             self.mean_z,
@@ -90,10 +106,7 @@ fn nuts_agrees_with_the_reference_draws() {
         println!("skipped: the folder of reference posteriors is missing (set ERGODIC_DATA)");
         return;
     };
-    println!(
-        "{:42} {:>3} {:>7} {:>7} {:>8} {:>7} {:>5} {:>9} {:>7}",
-        "posterior", "par", "z mean", "z sd", "min ESS", "R-hat", "div", "gradients", "seconds"
-    );
+    Agreement::print_header();
     agreements.iter().for_each(Agreement::print);
     let parameters: usize = agreements.iter().map(|agreement| agreement.parameters).sum();
     println!("{} comparisons, limit {LIMIT}", 2 * parameters);
@@ -116,7 +129,7 @@ fn agreements() -> Option<Vec<Agreement>> {
     // The broken twin: the Jacobian of log σ left out shifts σ by 0.11 of its standard deviation, which is seven standard errors when
     // both sides have about 8000 effective draws: found with probability 0.998.
     let broken = Regression::mesquite(&mesquite).without_jacobian();
-    let twin = Agreement::of(&mesquite, &broken, &broken, &Run { draws: 3000, ..Run::default() });
+    let twin = Agreement::of(&mesquite, &broken, &broken, &Nuts::default(), &Run { draws: 3000, ..Run::default() });
     assert!(!twin.holds(), "a missing Jacobian goes unnoticed: |z| {} of means, {} of sds", twin.mean_z, twin.sd_z);
     let mixture_model = Mixture::new(&mixture);
     let from_between = Labelled::new(mixture_model.clone(), Layout::flat(5)).expect("five coordinates");
@@ -127,16 +140,16 @@ fn agreements() -> Option<Vec<Agreement>> {
         default_run(&autoregression, &Regression::autoregression(&autoregression)),
         default_run(&garch, &Garch::new(&garch)),
         default_run(&blr, &Regression::blr(&blr)),
-        Agreement::of(&mixture, &mixture_model, &from_between, &Run::default()),
+        Agreement::of(&mixture, &mixture_model, &from_between, &Nuts::default(), &Run::default()),
         default_run(&mesquite, &Regression::mesquite(&mesquite)),
     ])
 }
 
 /// A default run from default initial positions.
 fn default_run<M: Model>(reference: &Reference, model: &M) -> Agreement {
-    Agreement::of(reference, model, model, &Run::default())
+    Agreement::of(reference, model, model, &Nuts::default(), &Run::default())
 }
 
 /// Where chains on the mixture begin: with a mean on either side of 0. It has a lesser mode, both means in the left cluster and one
 /// component wide enough for all observations; of 64 chains from positions uniform on (−2, 2), two stayed there.
-const BETWEEN_CLUSTERS: [f64; 5] = [-1.0, 0.7, 0.0, 0.0, 0.0];
+pub(crate) const BETWEEN_CLUSTERS: [f64; 5] = [-1.0, 0.7, 0.0, 0.0, 0.0];

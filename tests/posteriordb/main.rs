@@ -9,3 +9,4 @@ mod mixture;
 mod model;
 mod reference;
 mod regression;
+mod samplers;

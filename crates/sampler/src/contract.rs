@@ -120,7 +120,7 @@ pub fn check_contract<M: Method>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GradientState, Hmc, HmcKernel, Integrator, MetricShape, Nuts, Warmup, Windowed};
+    use crate::{Chees, Ghmc, GradientState, Hmc, HmcKernel, Integrator, Mala, MetricShape, Nuts, Walnuts, Warmup, Windowed};
     use ergodic_draws::Field;
     use ergodic_model::{ChainRng, density};
     use serde::{Deserialize, Serialize};
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn both_methods_keep_the_contract_in_all_their_settings() {
+    fn hamiltonian_methods_keep_the_contract_in_all_their_settings() {
         let windowed = |metric| Warmup::Windowed(Windowed { metric, ..Windowed::default() });
         let fixed = Warmup::Fixed { step_size: 0.3 };
         let warmups = [Warmup::default(), windowed(MetricShape::Unit), windowed(MetricShape::Dense), fixed];
@@ -145,9 +145,16 @@ mod tests {
                 let adaptation = adaptation.clone();
                 let nuts = Nuts { adaptation: adaptation.clone(), integrator, ..Nuts::default() };
                 check_contract(&nuts, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
-                let hmc = Hmc { adaptation, integrator, ..Hmc::default() };
+                let hmc = Hmc { adaptation: adaptation.clone(), integrator, ..Hmc::default() };
                 check_contract(&hmc, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
+                let ghmc = Ghmc { adaptation: adaptation.clone(), integrator, ..Ghmc::default() };
+                check_contract(&ghmc, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
+                let walnuts = Walnuts { adaptation: adaptation.clone(), integrator, ..Walnuts::default() };
+                check_contract(&walnuts, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
+                let chees = Chees { integrator, ..Chees::default() };
+                check_contract(&chees, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
             }
+            check_contract(&Mala { adaptation, ..Mala::default() }, &mut target(), &[0.1, 0.2, 0.3], 160).unwrap();
         }
     }
 

@@ -179,27 +179,21 @@ impl Info for HmcInfo {
     }
 }
 
-impl Kernel for HmcKernel {
-    type State = GradientState;
-    type Info = HmcInfo;
-
-    fn init(&mut self, density: &mut dyn LogDensity, position: &[f64]) -> Result<GradientState, EvaluationError> {
-        GradientState::at(density, position)
-    }
-
-    fn step(
+impl HmcKernel {
+    /// Follows one trajectory of `factor` times its length, and accepts or rejects its end.
+    pub(crate) fn trajectory(
         &mut self,
         density: &mut dyn LogDensity,
         state: &mut GradientState,
         rng: &mut ChainRng,
+        factor: impl FnOnce(&mut ChainRng) -> f64,
     ) -> Result<HmcInfo, EvaluationError> {
         let point = PhasePoint::reuse(&mut self.scratch, state.position.len(), &self.metric);
         point.set_position(&state.position, &state.gradient, state.log_density);
         point.draw_momentum(&self.metric, rng);
         let initial_energy = point.energy();
 
-        let factor = 1.0 + self.jitter * (2.0 * rng.random::<f64>() - 1.0);
-        let wanted = (factor * self.trajectory_length / self.step_size).ceil().max(1.0);
+        let wanted = (factor(rng) * self.trajectory_length / self.step_size).ceil().max(1.0);
         let planned = (wanted as usize).min(self.max_steps);
         let n_steps = self.integrator.steps(density, &self.metric, self.step_size, planned, point)?;
 
@@ -223,6 +217,39 @@ impl Kernel for HmcKernel {
             energy_error,
             accepted,
         })
+    }
+
+    /// The mean length of a trajectory, in units of time.
+    pub(crate) fn trajectory_length(&self) -> f64 {
+        self.trajectory_length
+    }
+
+    pub(crate) fn set_trajectory_length(&mut self, trajectory_length: f64) {
+        self.trajectory_length = trajectory_length;
+    }
+
+    /// The last trajectory's end that was not kept, or its start if the end was; the position of the one, with the end's momentum.
+    pub(crate) fn left_behind(&self) -> Option<&PhasePoint> {
+        self.scratch.as_ref()
+    }
+}
+
+impl Kernel for HmcKernel {
+    type State = GradientState;
+    type Info = HmcInfo;
+
+    fn init(&mut self, density: &mut dyn LogDensity, position: &[f64]) -> Result<GradientState, EvaluationError> {
+        GradientState::at(density, position)
+    }
+
+    fn step(
+        &mut self,
+        density: &mut dyn LogDensity,
+        state: &mut GradientState,
+        rng: &mut ChainRng,
+    ) -> Result<HmcInfo, EvaluationError> {
+        let jitter = self.jitter;
+        self.trajectory(density, state, rng, |rng| 1.0 + jitter * (2.0 * rng.random::<f64>() - 1.0))
     }
 
     fn tuned(&self) -> Vec<(&'static str, f64)> {

@@ -6,11 +6,13 @@
 mod adaptation;
 mod chain;
 mod checkpoint;
+mod chees;
 mod contract;
 mod counted;
 mod counters;
 mod driver;
 mod error;
+mod ghmc;
 mod hamiltonian;
 mod header;
 mod hmc;
@@ -20,6 +22,8 @@ mod keeper;
 mod kernel;
 mod legs;
 mod living;
+mod macro_step;
+mod mala;
 mod meeting;
 mod metric;
 mod microcanonical;
@@ -30,9 +34,12 @@ mod phase_point;
 mod progress_bars;
 mod run;
 mod settings;
+mod slice;
 mod state;
+mod stepwise;
 mod tree;
 mod vector;
+mod walnuts;
 mod warnings;
 
 pub use adaptation::{
@@ -40,21 +47,24 @@ pub use adaptation::{
     WindowedMetric, find_step_size, window_ends,
 };
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use chees::{Chees, CheesAdaptation, CheesKernel};
 pub use contract::{ContractViolation, check_contract};
 pub use counted::Counted;
 pub use driver::{Sampler, sample};
 pub use error::{ChainError, RunError, SettingsError};
+pub use ghmc::{Ghmc, GhmcKernel, MomentumState};
 pub use hamiltonian::HamiltonianKernel;
 pub use hmc::{Hmc, HmcInfo, HmcKernel};
 pub use integrator::Integrator;
 pub use keeper::CheckpointSchedule;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
+pub use mala::{Mala, MalaKernel};
 pub use meeting::{Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
     Mams, MamsInfo, MamsKernel, Mclmc, MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState,
-    Shift, SliceGhmc, SliceGhmcInfo, SliceGhmcKernel, SliceState, check_against_exact,
+    Shift, SliceGhmc, SliceGhmcKernel, SliceState, check_against_exact,
 };
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};
@@ -63,3 +73,5 @@ pub use phase_point::PhasePoint;
 pub use progress_bars::ProgressBars;
 pub use run::{Budget, Run};
 pub use state::GradientState;
+pub use stepwise::StepwiseInfo;
+pub use walnuts::{Walnuts, WalnutsInfo, WalnutsKernel};

@@ -156,6 +156,11 @@ impl Metric {
         for p in momentum.iter_mut() {
             *p = rng.sample(StandardNormal);
         }
+        self.scale_momentum(momentum);
+    }
+
+    /// Turns standard normals z into the momentum p = L⁻ᵀz of variance M, where M⁻¹ = LLᵀ.
+    pub(crate) fn scale_momentum(&self, momentum: &mut [f64]) {
         match &self.shape {
             Shape::Unit => {}
             Shape::Diagonal { momentum_scale, .. } => {
@@ -164,10 +169,27 @@ impl Metric {
                 }
             }
             Shape::Dense(dense) => {
-                // With M⁻¹ = LLᵀ, p = L⁻ᵀz has variance M: back substitution, last coordinate first.
+                // Back substitution, last coordinate first.
                 for i in (0..dense.dim).rev() {
-                    let column = &dense.factor[i * dense.dim..][..dense.dim];
-                    momentum[i] = (momentum[i] - dot(Equal, &column[i + 1..], &momentum[i + 1..])) / column[i];
+                    let column = dense.factor_column(i);
+                    momentum[i] = (momentum[i] - dot(Equal, &column[1..], &momentum[i + 1..])) / column[0];
+                }
+            }
+        }
+    }
+
+    /// Writes z = Lᵀp, standard normal for a momentum of variance M: the inverse of [`scale_momentum`](Self::scale_momentum).
+    pub(crate) fn standardise_momentum(&self, momentum: &[f64], standard: &mut [f64]) {
+        match &self.shape {
+            Shape::Unit => standard.copy_from_slice(momentum),
+            Shape::Diagonal { momentum_scale, .. } => {
+                for ((z, p), scale) in standard.iter_mut().zip(momentum).zip(momentum_scale) {
+                    *z = p / scale;
+                }
+            }
+            Shape::Dense(dense) => {
+                for (i, z) in standard.iter_mut().enumerate() {
+                    *z = dot(Equal, dense.factor_column(i), &momentum[i..]);
                 }
             }
         }
@@ -285,6 +307,11 @@ impl Dense {
     fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.inverse_mass.chunks_exact(self.dim.max(1))
     }
+
+    /// Column `i` of the factor L from its diagonal downwards.
+    fn factor_column(&self, i: usize) -> &[f64] {
+        &self.factor[i * self.dim..][i..self.dim]
+    }
 }
 
 fn check_variances(inverse_mass: &[f64]) -> Result<(), MetricError> {
@@ -366,6 +393,18 @@ mod tests {
             let mut v = [0.0; 3];
             metric.velocity(&p, &mut v);
             assert!((metric.kinetic_energy(&p) - 0.5 * dot(Equal, &p, &v)).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn standard_momenta_have_the_kinetic_energy_of_half_their_square_and_lead_back() {
+        for metric in [Metric::unit(), Metric::diagonal(vec![4.0, 0.25, 1.0]).unwrap(), dense()] {
+            let p = [0.3, -1.2, 2.0];
+            let mut z = [0.0; 3];
+            metric.standardise_momentum(&p, &mut z);
+            assert!((metric.kinetic_energy(&p) - 0.5 * dot(Equal, &z, &z)).abs() < 1e-14);
+            metric.scale_momentum(&mut z);
+            assert!(z.iter().zip(&p).all(|(a, b)| (a - b).abs() < 1e-14));
         }
     }
 

@@ -204,7 +204,7 @@ impl Kernel for NutsKernel {
         let mut trajectory = Trajectory {
             density,
             metric: &self.metric,
-            integrator: self.integrator,
+            leaper: self.integrator,
             step_size: self.step_size,
             max_energy_error: self.max_energy_error,
             arena,
@@ -223,11 +223,11 @@ impl Kernel for NutsKernel {
         state.log_density = point.log_density;
         Ok(NutsInfo {
             log_density: state.log_density,
-            acceptance_rate: progress.acceptance_sum / progress.n_steps as f64,
-            symmetric_acceptance_rate: progress.symmetric_sum / progress.n_steps as f64,
+            acceptance_rate: progress.acceptance_sum / progress.n_leaps as f64,
+            symmetric_acceptance_rate: progress.symmetric_sum / progress.n_leaps as f64,
             step_size: self.step_size,
             tree_depth: progress.depth,
-            n_steps: progress.n_steps,
+            n_steps: progress.n_leaps,
             reached_max_treedepth: progress.depth == self.max_tree_depth && !progress.turning,
             diverging: progress.diverging,
             energy,

@@ -88,7 +88,14 @@ impl PhasePoint {
         self.log_density = log_density;
     }
 
-    fn refresh_kinetic_energy(&mut self, metric: &Metric) {
+    /// Turns the momentum round: p ← −p.
+    pub(crate) fn reverse(&mut self) {
+        self.momentum.iter_mut().for_each(|p| *p = -*p);
+        self.velocity.iter_mut().for_each(|v| *v = -*v);
+    }
+
+    /// Sets the kinetic energy, and the velocity that is kept with it, to those of the momentum.
+    pub(crate) fn refresh_kinetic_energy(&mut self, metric: &Metric) {
         self.kinetic_energy = if metric.is_dense() {
             metric.velocity(&self.momentum, &mut self.velocity);
             0.5 * dot(Equal, &self.momentum, &self.velocity)

@@ -103,11 +103,41 @@ pub(crate) struct Subtree {
     log_weight: f64,
 }
 
+/// How a trajectory goes from one of its points to the next.
+pub(crate) trait Leap {
+    /// Writes the point `time` after `from` to `to`, and says whether it may be used: from there, `-time` must lead back.
+    ///
+    /// # Errors
+    /// When the density cannot be evaluated.
+    fn leap(
+        &mut self,
+        density: &mut dyn LogDensity,
+        metric: &Metric,
+        time: f64,
+        from: &PhasePoint,
+        to: &mut PhasePoint,
+    ) -> Result<bool, EvaluationError>;
+}
+
+impl Leap for Integrator {
+    fn leap(
+        &mut self,
+        density: &mut dyn LogDensity,
+        metric: &Metric,
+        time: f64,
+        from: &PhasePoint,
+        to: &mut PhasePoint,
+    ) -> Result<bool, EvaluationError> {
+        self.step_from(density, metric, time, from, to)?;
+        Ok(true)
+    }
+}
+
 /// A trajectory that grows by doublings.
-pub(crate) struct Trajectory<'a> {
+pub(crate) struct Trajectory<'a, L> {
     pub density: &'a mut dyn LogDensity,
     pub metric: &'a Metric,
-    pub integrator: Integrator,
+    pub leaper: L,
     pub step_size: f64,
     pub max_energy_error: f64,
     pub arena: &'a mut Arena,
@@ -120,7 +150,8 @@ pub(crate) struct Trajectory<'a> {
 /// What happened on a trajectory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
-    pub n_steps: usize,
+    /// Points that were reached for, those that may not be used too.
+    pub n_leaps: usize,
     pub depth: usize,
     pub acceptance_sum: f64,
     pub symmetric_sum: f64,
@@ -129,7 +160,7 @@ pub(crate) struct Progress {
     pub turning: bool,
 }
 
-impl Trajectory<'_> {
+impl<L: Leap> Trajectory<'_, L> {
     /// Grows from the point `root` of the arena, and returns the number of the proposal in the arena.
     pub(crate) fn grow(&mut self, max_depth: usize, root: usize) -> Result<usize, EvaluationError> {
         let mut tree = Subtree { first: root, last: root, proposal: root, sum: None, log_weight: 0.0 };
@@ -173,14 +204,17 @@ impl Trajectory<'_> {
         Ok(Some(self.unite(&left, &right, joined, log_weight, choose_right)))
     }
 
-    /// One step, to a subtree of one point.
+    /// One step, to a subtree of one point; `None` when the point may not be proposed.
     fn leap(&mut self, from: usize, direction: i64) -> Result<Option<Subtree>, EvaluationError> {
         let point = self.arena.take(self.arena.index(from) + direction);
         let [from, to] = self.arena.points.get_disjoint_mut([from, point]).expect("a free point is not in use");
-        self.integrator.step_from(self.density, self.metric, direction as f64 * self.step_size, from, to)?;
-        let energy_error = to.energy() - self.initial_energy;
+        let usable = self.leaper.leap(self.density, self.metric, direction as f64 * self.step_size, from, to)?;
         let progress = &mut self.progress;
-        progress.n_steps += 1;
+        progress.n_leaps += 1;
+        if !usable {
+            return Ok(None);
+        }
+        let energy_error = to.energy() - self.initial_energy;
         let weight = (-energy_error).exp();
         progress.acceptance_sum += weight.min(1.0);
         progress.symmetric_sum += 2.0 * weight.min(1.0) / (1.0 + weight);

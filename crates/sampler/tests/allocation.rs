@@ -6,8 +6,8 @@ mod counting;
 use counting::allocations;
 use ergodic_model::{LogDensity, Purpose, density, stream};
 use ergodic_sampler::{
-    Adaptation, BuildContext, HamiltonianKernel, Hmc, Integrator, Kernel, Mams, Mclmc, Method, Metric, MicrocanonicalKernel,
-    Nuts, SliceGhmc, Warmup,
+    Adaptation, BuildContext, Chees, Ghmc, HamiltonianKernel, Hmc, Integrator, Kernel, Mala, Mams, Mclmc, Meeting, Member,
+    Method, Metric, MicrocanonicalKernel, Nuts, SliceGhmc, Walnuts, Warmup,
 };
 use nalgebra::DMatrix;
 
@@ -60,6 +60,19 @@ fn transitions_allocate_nothing() {
     for metric in metrics() {
         assert_eq!(of_transitions(&hmc, metric), 0);
     }
+    for metric in metrics() {
+        assert_eq!(of_transitions(&Ghmc::default(), metric), 0);
+    }
+    for metric in metrics() {
+        assert_eq!(of_transitions(&Mala::default(), metric), 0);
+    }
+    for metric in metrics() {
+        assert_eq!(of_transitions(&Chees::default(), metric), 0);
+    }
+    for metric in metrics() {
+        // A narrow tolerance, so that macro steps are refined and ways back tried.
+        assert_eq!(of_transitions(&Walnuts { energy_tolerance: 0.05, ..Walnuts::default() }, metric), 0);
+    }
 }
 
 /// Allocations of 200 transitions after the first.
@@ -106,4 +119,39 @@ fn warm_up_by_gradients_allocates_nothing_but_for_its_step_size_searches() {
     };
     warm_up(0..20);
     assert_eq!(allocations(|| warm_up(20..400)), 0);
+}
+
+#[test]
+fn warm_up_with_meetings_allocates_nothing() {
+    const CHAINS: usize = 3;
+    let mut density = normal();
+    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM] };
+    let mut rngs: Vec<_> = (0..CHAINS).map(|chain| stream(1, chain, Purpose::Test)).collect();
+    let chains = rngs.iter_mut().map(|rng| {
+        let (mut kernel, mut adaptation) = Chees::default().build(&context);
+        let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
+        adaptation.init(&mut kernel, &mut density, &mut state, rng).unwrap();
+        (kernel, adaptation, state)
+    });
+    let mut chains: Vec<_> = chains.collect();
+    let mut warm_up = |range: std::ops::Range<usize>| {
+        let mut found = 0;
+        for iteration in range {
+            found += allocations(|| {
+                for ((kernel, adaptation, state), rng) in chains.iter_mut().zip(&mut rngs) {
+                    let info = kernel.step(&mut density, state, rng).unwrap();
+                    adaptation.update(kernel, &mut density, state, &info, iteration, rng).unwrap();
+                }
+            });
+            let members = chains.iter_mut().enumerate();
+            let members = members.map(|(chain, (kernel, adaptation, state))| Member { chain, kernel, adaptation, state });
+            let mut members: Vec<_> = members.collect();
+            let mut meeting = Meeting::new(1, iteration + 1, 400, 0);
+            found += allocations(|| <Chees as Method>::Adaptation::meet(&mut meeting, &mut members));
+        }
+        found
+    };
+    // Chains begin to learn together at iteration 120, and make room for their trajectories.
+    assert!(warm_up(0..122) > 0);
+    assert_eq!(warm_up(122..400), 0);
 }

@@ -4,7 +4,7 @@
 //! gradient of the log density. Gradients are there anyway, and ten draws suffice for a useful metric, also in thousands of dimensions.
 
 use super::shrinkage::{prior_variance, shrink};
-use super::welford::Variance;
+use super::welford::{Variance, pooled_variance};
 use crate::settings::check;
 use crate::{Metric, SettingsError};
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,16 @@ impl GradientMetric {
         informative: bool,
         metric: &mut Metric,
     ) -> bool {
+        let due = self.learn(iteration, position, gradient, informative);
+        if due {
+            self.estimate();
+            self.write(metric);
+        }
+        due
+    }
+
+    /// Learns as [`update`](Self::update), without a new estimate; whether one is due.
+    pub(crate) fn learn(&mut self, iteration: usize, position: &[f64], gradient: &[f64], informative: bool) -> bool {
         if iteration >= self.final_begin {
             return false;
         }
@@ -150,33 +160,55 @@ impl GradientMetric {
                 self.window = (self.window as f64 * self.growth) as usize;
             }
         }
-        let changed = informative && self.used.count() >= MIN_DRAWS;
-        if changed {
-            self.estimate();
-            self.write(metric);
-        }
-        changed
+        informative && self.has_estimate()
     }
 
-    /// σᵢ² = √(Var xᵢ / Var gᵢ). A coordinate whose gradient never changes (the weights of a unit that is always off, without a prior)
-    /// says nothing of its scale, and has its prior's; one that never moved keeps what it has.
+    /// The diagonal of M⁻¹ as it was estimated last.
+    pub(crate) fn inverse_mass(&self) -> &[f64] {
+        &self.inverse_mass
+    }
+
+    pub(crate) fn inverse_mass_mut(&mut self) -> &mut [f64] {
+        &mut self.inverse_mass
+    }
+
     fn estimate(&mut self) {
         let count = self.used.count();
-        for (i, (v, prior)) in self.inverse_mass.iter_mut().zip(&self.prior_variances).enumerate() {
+        for (i, v) in self.inverse_mass.iter_mut().enumerate() {
             let (moved, pulled) = (self.used.positions.variance(i), self.used.gradients.variance(i));
-            if pulled == 0.0 {
-                *v = *prior;
-            } else if let Some(shrunk) = shrink((moved / pulled).sqrt(), count, *prior, 0.0) {
-                *v = shrunk;
-            }
+            *v = scale(moved, pulled, count, self.prior_variances[i], *v);
         }
     }
 
-    fn write(&self, metric: &mut Metric) {
+    /// The estimate of coordinate `i` from the draws of several chains: the variances are those of all draws about their common mean.
+    ///
+    /// # Panics
+    /// When there is no chain.
+    pub(crate) fn pooled<'a>(mut chains: impl Iterator<Item = &'a Self> + Clone, i: usize) -> f64 {
+        let count = chains.clone().map(|chain| chain.used.count()).sum();
+        let moved = pooled_variance(chains.clone().map(|chain| &chain.used.positions), i);
+        let pulled = pooled_variance(chains.clone().map(|chain| &chain.used.gradients), i);
+        let first = chains.next().expect("chains that meet are one or more");
+        scale(moved, pulled, count, first.prior_variances[i], first.inverse_mass[i])
+    }
+
+    /// Whether there are enough draws for an estimate.
+    pub(crate) fn has_estimate(&self) -> bool {
+        self.used.count() >= MIN_DRAWS
+    }
+
+    /// Writes the estimate to a metric.
+    pub(crate) fn write(&self, metric: &mut Metric) {
         // Shrunk variances are positive and finite, so the metric is never refused.
         let written = metric.set_diagonal(&self.inverse_mass);
         debug_assert!(written.is_ok(), "{written:?}");
     }
+}
+
+/// σᵢ² = √(Var xᵢ / Var gᵢ) from the variances of `count` draws. A coordinate whose gradient never changes (the weights of a unit that is
+/// always off, without a prior) says nothing of its scale, and has its prior's; one that never moved keeps `old`, what it has.
+fn scale(moved: f64, pulled: f64, count: usize, prior: f64, old: f64) -> f64 {
+    if pulled == 0.0 { prior } else { shrink((moved / pulled).sqrt(), count, prior, 0.0).unwrap_or(old) }
 }
 
 #[cfg(test)]

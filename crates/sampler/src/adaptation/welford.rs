@@ -52,6 +52,22 @@ impl Variance {
     }
 }
 
+/// The variance of one coordinate over the draws of several estimators together, with n − 1; NaN for fewer than two draws.
+///
+/// Sums of squares about each mean and the means' own distances add up to those about the common mean (Chan, Golub & LeVeque 1983).
+pub(crate) fn pooled_variance<'a>(parts: impl Iterator<Item = &'a Variance>, coordinate: usize) -> f64 {
+    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    for part in parts.filter(|part| part.count > 0) {
+        let n = part.count as f64;
+        let distance = part.mean[coordinate] - mean;
+        let total = count + n;
+        squares += part.squares[coordinate] + distance * distance * count * n / total;
+        mean += distance * n / total;
+        count = total;
+    }
+    if count < 2.0 { f64::NAN } else { squares / (count - 1.0) }
+}
+
 /// Running mean and covariance matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Covariance {
@@ -133,6 +149,19 @@ mod tests {
                 assert!((matrix[(j, k)] - expected(j, k)).abs() < 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn variances_of_parts_are_those_of_all_draws_together() {
+        let draws: Vec<f64> = (0..30).map(|i| 1e6 + f64::from(i * i % 17)).collect();
+        let of = |draws: &[f64]| {
+            let mut variance = Variance::new(1);
+            draws.iter().for_each(|x| variance.push(&[*x]));
+            variance
+        };
+        let parts = [of(&draws[..1]), of(&[]), of(&draws[1..12]), of(&draws[12..])];
+        assert!((pooled_variance(parts.iter(), 0) - of(&draws).variance(0)).abs() < 1e-9);
+        assert!(pooled_variance(parts[..2].iter(), 0).is_nan());
     }
 
     #[test]

@@ -7,9 +7,10 @@
 
 use super::dynamics::Microcanonical;
 use super::energy_variance::{EnergyVariance, EnergyVarianceAdaptation, NOT_FINITE, RunningMean};
-use super::kernel::{MicrocanonicalKernel, check_length, steps_between_refreshments};
+use super::kernel::{MicrocanonicalKernel, check_length};
 use super::state::MicrocanonicalState;
 use crate::settings::check;
+use crate::slice::steps_between_refreshments;
 use crate::{BuildContext, Info, Integrator, Kernel, Method, SettingsError};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};

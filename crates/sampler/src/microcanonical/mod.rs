@@ -18,5 +18,5 @@ pub use exactness::{ExactnessCheck, ExactnessReport, Shift, check_against_exact}
 pub use kernel::MicrocanonicalKernel;
 pub use mams::{Mams, MamsInfo, MamsKernel};
 pub use mclmc::{Mclmc, MclmcInfo, MclmcKernel};
-pub use slice_ghmc::{SliceGhmc, SliceGhmcInfo, SliceGhmcKernel, SliceState};
+pub use slice_ghmc::{SliceGhmc, SliceGhmcKernel, SliceState};
 pub use state::MicrocanonicalState;

@@ -7,13 +7,12 @@
 
 use super::acceptance::{AcceptanceAdaptation, check_acceptance};
 use super::dynamics::Microcanonical;
-use super::kernel::{MicrocanonicalKernel, check_length, steps_between_refreshments};
+use super::kernel::{MicrocanonicalKernel, check_length};
 use super::state::MicrocanonicalState;
 use crate::settings::{check, positive};
-use crate::{BuildContext, ChainState, Info, Integrator, Kernel, Method, SettingsError};
-use ergodic_draws::Field;
+use crate::slice::{accepted_slice, draw_slice, drifted, steps_between_refreshments};
+use crate::{BuildContext, ChainState, Integrator, Kernel, Method, SettingsError, StepwiseInfo};
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 /// Settings of isokinetic generalised HMC with slice acceptance.
@@ -123,68 +122,9 @@ pub struct SliceGhmcKernel {
     proposal: Option<MicrocanonicalState>,
 }
 
-/// What a step of [`SliceGhmc`] reports.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SliceGhmcInfo {
-    /// Log density of the state after the step, in nats.
-    pub log_density: f64,
-    /// Mean acceptance probability of the integrator steps, min(1, exp(−ΔE)) each.
-    pub acceptance_rate: f64,
-    /// Step size ε.
-    pub step_size: f64,
-    /// Integrator steps of the transition, rejected ones too.
-    pub n_steps: usize,
-    /// Integrator steps that were rejected.
-    pub n_rejected: usize,
-    /// Whether an energy error exceeded its limit.
-    pub diverging: bool,
-    /// Energy error over the accepted steps, in nats.
-    pub energy_error: f64,
-}
-
-impl Info for SliceGhmcInfo {
-    const FIELDS: &'static [Field] = &[
-        Field::real("lp"),
-        Field::real("acceptance_rate"),
-        Field::real("step_size"),
-        Field::integer("n_steps"),
-        Field::integer("n_rejected"),
-        Field::flag("diverging"),
-        Field::real("energy_error"),
-    ];
-
-    fn write(&self, row: &mut [f64]) {
-        row.copy_from_slice(&[
-            self.log_density,
-            self.acceptance_rate,
-            self.step_size,
-            self.n_steps as f64,
-            self.n_rejected as f64,
-            f64::from(u8::from(self.diverging)),
-            self.energy_error,
-        ]);
-    }
-
-    fn diverging(&self) -> bool {
-        self.diverging
-    }
-
-    fn step_size(&self) -> f64 {
-        self.step_size
-    }
-
-    fn acceptance_rate(&self) -> f64 {
-        self.acceptance_rate
-    }
-
-    fn n_steps(&self) -> usize {
-        self.n_steps
-    }
-}
-
 impl Kernel for SliceGhmcKernel {
     type State = SliceState;
-    type Info = SliceGhmcInfo;
+    type Info = StepwiseInfo;
 
     fn init(&mut self, density: &mut dyn LogDensity, position: &[f64]) -> Result<SliceState, EvaluationError> {
         Ok(SliceState { point: MicrocanonicalState::at(density, position)?, slice: 0.0 })
@@ -195,11 +135,11 @@ impl Kernel for SliceGhmcKernel {
         density: &mut dyn LogDensity,
         state: &mut SliceState,
         rng: &mut ChainRng,
-    ) -> Result<SliceGhmcInfo, EvaluationError> {
+    ) -> Result<StepwiseInfo, EvaluationError> {
         let SliceState { point, slice } = state;
         if !point.has_direction() {
             point.draw_direction(rng);
-            *slice = 2.0 * rng.random::<f64>() - 1.0;
+            *slice = draw_slice(rng);
         }
         let proposal = MicrocanonicalState::reuse(&mut self.proposal, point.position.len());
         let stretch = steps_between_refreshments(self.step_size, self.length, self.steps_per_draw);
@@ -211,18 +151,16 @@ impl Kernel for SliceGhmcKernel {
             point.refresh_direction(steps as f64 * self.step_size, self.length, rng);
             let mut flow = self.dynamics.begin(self.step_size, point);
             for _ in 0..steps {
-                *slice = (*slice + 1.0 + drift).rem_euclid(2.0) - 1.0;
+                *slice = drifted(*slice, drift);
                 let before = flow.clone();
                 let error = flow.step_from(density, point, proposal)?;
                 acceptance += (-error).exp().min(1.0);
                 diverging |= error > self.max_energy_error;
-                let moved = *slice * error.exp();
-                if moved.abs() < 1.0 {
+                if let Some(moved) = accepted_slice(*slice, error) {
                     *slice = moved;
                     energy_error += error;
                     std::mem::swap(point, proposal);
                 } else {
-                    // Also when the product is not a number, of a slice variable of 0 and an infinite error.
                     flow = before;
                     flow.reverse(point);
                     n_rejected += 1;
@@ -231,7 +169,7 @@ impl Kernel for SliceGhmcKernel {
             flow.close(point);
             done += steps;
         }
-        Ok(SliceGhmcInfo {
+        Ok(StepwiseInfo {
             log_density: point.log_density,
             acceptance_rate: acceptance / done as f64,
             step_size: self.step_size,

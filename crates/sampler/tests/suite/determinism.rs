@@ -4,8 +4,8 @@ use crate::support::{autoregression, normal};
 use ergodic_draws::{ChainSink, DrawRef, Draws, Phase, RunReport, Schema, Sink, SinkError};
 use ergodic_model::{LogDensity, Posterior};
 use ergodic_sampler::{
-    Budget, Checkpoint, Hmc, Mams, Mclmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError, Sampler, SliceGhmc,
-    Warmup, Windowed, sample,
+    Budget, Checkpoint, Chees, Ghmc, Hmc, Mala, Mams, Mclmc, Method, MetricShape, Nuts, Observer, Progress, Run, RunError,
+    Sampler, SliceGhmc, Walnuts, Warmup, Windowed, sample,
 };
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -78,6 +78,10 @@ fn a_run_interrupted_anywhere_equals_one_that_was_not() {
     interrupt_and_resume(&Mclmc::default());
     interrupt_and_resume(&SliceGhmc::default());
     interrupt_and_resume(&Mams::default());
+    interrupt_and_resume(&Ghmc::default());
+    interrupt_and_resume(&Mala::default());
+    interrupt_and_resume(&Chees::default());
+    interrupt_and_resume(&Walnuts::default());
     for metric in [MetricShape::Unit, MetricShape::Dense] {
         let adaptation = Warmup::Windowed(Windowed { metric, ..Windowed::default() });
         interrupt_and_resume(&Nuts { adaptation, ..Nuts::default() });

@@ -4,6 +4,7 @@ mod checkpoints;
 mod determinism;
 mod exactness;
 mod failures;
+mod hamiltonian;
 mod meetings;
 mod microcanonical;
 mod moments;
