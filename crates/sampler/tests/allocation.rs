@@ -26,7 +26,7 @@ where
     M::Kernel: HamiltonianKernel,
 {
     let mut density = normal();
-    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &[1.0; DIM] });
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &[1.0; DIM], blocks: &[] });
     kernel.set_metric(metric);
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
@@ -69,7 +69,7 @@ where
 {
     let mut density = normal();
     let scales: Vec<f64> = (0..DIM).map(|i| 1.0 + i as f64 / 10.0).collect();
-    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &scales });
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &scales, blocks: &[] });
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
     kernel.step(&mut density, &mut state, &mut rng).unwrap();
@@ -93,7 +93,7 @@ fn microcanonical_transitions_allocate_nothing() {
 #[test]
 fn warm_up_by_gradients_allocates_nothing_but_for_its_step_size_searches() {
     let mut density = normal();
-    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM] };
+    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM], blocks: &[] };
     let (mut kernel, mut adaptation) = Nuts::default().build(&context);
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
