@@ -91,19 +91,22 @@ pub(crate) fn known() -> Gaussian {
     Gaussian::known_noise(KNOWN_NOISE)
 }
 
-fn network(
-    name: &'static str,
-    title: &str,
-    field: Field,
-    [gradients, reference_gradients, warmup]: [u64; 3],
-) -> Case {
+fn network(name: &'static str, title: &str, field: Field, [gradients, reference_gradients, warmup]: [u64; 3]) -> Case {
     let warmup = warmup as usize;
     Case { name, title: title.to_owned(), field, gradients, reference_gradients, warmup, is_network: true }
 }
 
 fn target(name: &'static str, title: &str, posterior: impl Posterior + 'static, gradients: u64) -> Case {
     let field = Field::Target(Box::new(posterior));
-    Case { name, title: title.to_owned(), field, gradients, reference_gradients: 10 * gradients, warmup: 1000, is_network: false }
+    Case {
+        name,
+        title: title.to_owned(),
+        field,
+        gradients,
+        reference_gradients: 10 * gradients,
+        warmup: 1000,
+        is_network: false,
+    }
 }
 
 /// The name of each case, with what builds it.

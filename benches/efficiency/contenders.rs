@@ -38,7 +38,10 @@ fn run<M: Method>(
     let began = ProcessTime::now();
     let starts = start.map(|start| warm_start(case.posterior(), chains, &WarmStart { seed, ..start.clone() })).transpose()?;
     let spent = starts.as_ref().map_or(0, |starts| starts.gradients() / chains as u64);
-    let budget = Budget { gradients_per_chain: Some((case.gradients * CHAINS as u64 / chains as u64).saturating_sub(spent).max(1)), seconds: None };
+    let budget = Budget {
+        gradients_per_chain: Some((case.gradients * CHAINS as u64 / chains as u64).saturating_sub(spent).max(1)),
+        seconds: None,
+    };
     let run = Run { chains, warmup, draws: usize::MAX / 4, seed, budget, ..Run::default() };
     let mut sampler = Sampler::new(case.posterior(), method.clone(), run);
     if let Some(starts) = &starts {

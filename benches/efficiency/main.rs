@@ -21,10 +21,10 @@ use cases::CASES;
 use contenders::CONTENDERS;
 use reference::Reference;
 use score::Row;
-use stiff::STIFF;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
+use stiff::STIFF;
 
 /// What the command line asks for.
 struct Arguments {
@@ -40,16 +40,8 @@ struct Arguments {
 
 fn arguments() -> Result<Arguments, String> {
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/efficiency");
-    let mut found = Arguments {
-        only: Vec::new(),
-        out,
-        seed: 1,
-        fresh: false,
-        json: false,
-        markdown: false,
-        stiff: false,
-        gradients: None,
-    };
+    let mut found =
+        Arguments { only: Vec::new(), out, seed: 1, fresh: false, json: false, markdown: false, stiff: false, gradients: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -73,9 +65,7 @@ fn arguments() -> Result<Arguments, String> {
         CASES.iter().map(|case| case.0).chain(CONTENDERS.iter().map(|contender| contender.name)).collect()
     };
     match found.only.iter().find(|name| !names.contains(&name.as_str())) {
-        Some(name) => {
-            Err(format!("there is no posterior or sampler '{name}'; there are: {}", names.join(", ")))
-        }
+        Some(name) => Err(format!("there is no posterior or sampler '{name}'; there are: {}", names.join(", "))),
         None => Ok(found),
     }
 }

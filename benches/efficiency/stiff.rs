@@ -143,12 +143,7 @@ impl Row {
 }
 
 /// Runs the wanted cases: MCLMC, and the exact sampler of the same motion for the bias of the noise.
-pub(crate) fn run(
-    wanted: impl Fn(&str) -> bool,
-    gradients: Option<u64>,
-    seed: u64,
-    json: bool,
-) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(wanted: impl Fn(&str) -> bool, gradients: Option<u64>, seed: u64, json: bool) -> Result<(), Box<dyn Error>> {
     for (name, build) in STIFF.iter().filter(|case| wanted(case.0)) {
         let mut case = match build() {
             Ok(case) => case,

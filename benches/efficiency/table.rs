@@ -80,7 +80,8 @@ fn line(row: &Row) -> Vec<String> {
 pub(crate) fn picture(rows: &[(String, Row)], folder: &Path) -> Result<(), Box<dyn Error>> {
     let title = |name: &str| CONTENDERS.iter().find(|contender| contender.name == name).map_or("", |contender| contender.title);
     let series = rows.iter().filter(|(_, row)| !row.curve.is_empty());
-    let series: Vec<_> = series.map(|(_, row)| ObjectiveSeries::new(title(&row.sampler), &row.curve)).collect::<Result<_, _>>()?;
+    let series: Vec<_> =
+        series.map(|(_, row)| ObjectiveSeries::new(title(&row.sampler), &row.curve)).collect::<Result<_, _>>()?;
     let Some((_, first)) = rows.first() else { return Ok(()) };
     if !series.is_empty() {
         let label = format!("{}: log predictive density, nats", first.case);

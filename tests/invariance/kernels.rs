@@ -11,13 +11,26 @@ use nalgebra::DMatrix;
 /// Mean acceptance that step sizes are chosen for: low enough that a wrong accept step has an effect.
 const ACCEPTANCE: f64 = 0.7;
 
-/// The unit metric, the diagonal one of the target's variances, and a dense one with correlation 0.3 between all coordinates.
-pub(crate) fn metrics(target: &impl Target) -> [(&'static str, Metric); 3] {
+/// The unit metric, the diagonal one of the target's variances, a dense one with correlation 0.3 between all coordinates, and one with
+/// two stretched directions.
+pub(crate) fn metrics(target: &impl Target) -> [(&'static str, Metric); 4] {
     let variance = target.variance().expect("the target's variance is known");
     let correlation = |i: usize, j: usize| if i == j { 1.0 } else { 0.3 };
     let entry = |i: usize, j: usize| correlation(i, j) * (variance[i] * variance[j]).sqrt();
     let dense = Metric::dense(DMatrix::from_fn(variance.len(), variance.len(), entry)).expect("positive definite");
-    [("unit", Metric::unit()), ("diagonal", Metric::diagonal(variance).expect("positive")), ("dense", dense)]
+    let low_rank = low_rank(variance.iter().map(|v| v.sqrt()).collect(), [3.0, 0.4]);
+    let diagonal = Metric::diagonal(variance).expect("positive");
+    [("unit", Metric::unit()), ("diagonal", diagonal), ("dense", dense), ("low rank", low_rank)]
+}
+
+/// A metric with variances stretched along the mean of all scaled coordinates, and along the difference of the first two.
+pub(crate) fn low_rank(scales: Vec<f64>, eigenvalues: [f64; 2]) -> Metric {
+    let dim = scales.len();
+    let mut directions = vec![1.0 / (dim as f64).sqrt(); 2 * dim];
+    directions[dim..].fill(0.0);
+    directions[dim] = 0.5_f64.sqrt();
+    directions[dim + 1] = -0.5_f64.sqrt();
+    Metric::low_rank(scales, directions, eigenvalues.to_vec()).expect("orthonormal and positive")
 }
 
 /// A kernel of `method` with a given metric and step size.
@@ -26,7 +39,7 @@ where
     M: Method,
     M::Kernel: HamiltonianKernel,
 {
-    let (mut kernel, _) = method.build(&BuildContext { dim, warmup: 0, prior_scales: &vec![1.0; dim] });
+    let (mut kernel, _) = method.build(&BuildContext { dim, warmup: 0, prior_scales: &vec![1.0; dim], blocks: &[] });
     *kernel.metric_mut() = metric.clone();
     kernel.set_step_size(step_size);
     kernel

@@ -13,7 +13,7 @@ where
     M: Method,
     M::Kernel: MicrocanonicalKernel,
 {
-    let (mut kernel, _) = method.build(&BuildContext { dim: scales.len(), warmup: 0, prior_scales: scales });
+    let (mut kernel, _) = method.build(&BuildContext { dim: scales.len(), warmup: 0, prior_scales: scales, blocks: &[] });
     kernel.set_step_size(step_size);
     kernel
 }

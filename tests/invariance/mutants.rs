@@ -1,7 +1,7 @@
 //! Show that the conservation test finds what is broken, and only that.
 
 use crate::conservation::{Conservation, Target};
-use crate::kernels::{frozen, gaussian, metrics, step_size, step_size_at, transition};
+use crate::kernels::{frozen, gaussian, low_rank, metrics, step_size, step_size_at, transition};
 use crate::twins::{Fault, Twin};
 use ergodic::model::{ChainRng, EvaluationError, LogDensity};
 use ergodic::sampler::{HamiltonianKernel, Hmc, Method, Metric, Nuts, Walnuts};
@@ -85,12 +85,30 @@ fn a_wrong_gradient_is_harmless() {
 /// momenta are so large that every trajectory is rejected, which conserves the target and moves nothing.
 fn twin(method: &impl HasTwin, fault: Fault) -> Conservation {
     let target = gaussian();
+    if fault == Fault::InvertedStretch {
+        return stretched_twin(method, fault);
+    }
     let inverse_mass: Vec<f64> = match fault {
         Fault::InvertedMetric => (0..target.dim()).map(|i| if i % 2 == 0 { 0.7 } else { 1.4 }).collect(),
         _ => target.variance().expect("the variance is known"),
     };
     let inverted = Metric::diagonal(inverse_mass.iter().map(|v| 1.0 / v).collect()).expect("positive");
     let metric = Metric::diagonal(inverse_mass).expect("positive");
+    with_metric(method, fault, metric, inverted)
+}
+
+const STRETCH: [f64; 2] = [0.2, 0.4];
+
+/// The same under a low-rank metric, with its eigenvalues inverted for the fault: those below 1 make the wrong momenta small, so that
+/// trajectories are not rejected.
+fn stretched_twin(method: &impl HasTwin, fault: Fault) -> Conservation {
+    let scales: Vec<f64> = gaussian().variance().expect("the variance is known").iter().map(|v| v.sqrt()).collect();
+    let inverted = low_rank(scales.clone(), STRETCH.map(|v| 1.0 / v));
+    with_metric(method, fault, low_rank(scales, STRETCH), inverted)
+}
+
+fn with_metric(method: &impl HasTwin, fault: Fault, metric: Metric, inverted: Metric) -> Conservation {
+    let target = gaussian();
     let refined = method.refined();
     let twin = Twin { step_size: method.step_size(&target, &metric), metric, inverted, refined, fault };
     let mut density = target.clone();
@@ -146,8 +164,15 @@ impl HasTwin for Walnuts {
 #[test]
 fn faults_of_hmc_are_found() {
     assert!(twin(&hmc(), Fault::None).holds());
-    let faults =
-        [Fault::NoAcceptStep, Fault::KeptMomentum, Fault::MomentumScale(1.05), Fault::InvertedMetric, Fault::LengthFromState];
+    assert!(stretched_twin(&hmc(), Fault::None).holds());
+    let faults = [
+        Fault::NoAcceptStep,
+        Fault::KeptMomentum,
+        Fault::MomentumScale(1.05),
+        Fault::InvertedMetric,
+        Fault::InvertedStretch,
+        Fault::LengthFromState,
+    ];
     for fault in faults {
         assert!(!twin(&hmc(), fault).holds(), "{fault:?} goes unnoticed");
     }
@@ -156,6 +181,7 @@ fn faults_of_hmc_are_found() {
 #[test]
 fn faults_of_nuts_are_found() {
     assert!(twin(&nuts(), Fault::None).holds());
+    assert!(stretched_twin(&nuts(), Fault::None).holds());
     let faults = [
         Fault::UniformWeights,
         Fault::TurnedHalfEnters,
@@ -163,6 +189,7 @@ fn faults_of_nuts_are_found() {
         Fault::KeptMomentum,
         Fault::MomentumScale(1.05),
         Fault::InvertedMetric,
+        Fault::InvertedStretch,
     ];
     for fault in faults {
         assert!(!twin(&nuts(), fault).holds(), "{fault:?} goes unnoticed");

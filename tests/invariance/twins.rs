@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     MomentumScale(f64),
     /// Momenta are drawn with variance M⁻¹ instead of M.
     InvertedMetric,
+    /// Along the directions of a low-rank metric, momenta are drawn with its square root instead of the inverse of that.
+    InvertedStretch,
     /// Points of a trajectory are chosen uniformly, not by their weights.
     UniformWeights,
     /// A half that turned back inside still enters the trajectory.
@@ -35,7 +37,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Twin {
     pub(crate) metric: Metric,
-    /// Draws momenta under [`Fault::InvertedMetric`]: the metric with M and M⁻¹ exchanged.
+    /// Draws momenta under [`Fault::InvertedMetric`]: the metric with M and M⁻¹ exchanged; under [`Fault::InvertedStretch`] with the
+    /// eigenvalues inverted.
     pub(crate) inverted: Metric,
     pub(crate) step_size: f64,
     /// The tolerance and the most halvings of macro steps, for NUTS that refines its steps.
@@ -48,7 +51,7 @@ impl Twin {
         let mut momentum = vec![1.0; position.len()];
         match self.fault {
             Fault::KeptMomentum => {}
-            Fault::InvertedMetric => self.inverted.sample_momentum(rng, &mut momentum),
+            Fault::InvertedMetric | Fault::InvertedStretch => self.inverted.sample_momentum(rng, &mut momentum),
             _ => self.metric.sample_momentum(rng, &mut momentum),
         }
         if let Fault::MomentumScale(scale) = self.fault {

@@ -10,6 +10,7 @@ use crate::{BuildContext, ChainError, ChainState, Info, Kernel, Member, Method, 
 use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Recorded, Sink, Statistics};
 use ergodic_model::{EvaluationError, LogDensity, Posterior, Recording, record_stream};
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub(crate) struct Shared<'a, P: ?Sized, M> {
     /// Coordinates of a stored draw.
     pub draw_dim: usize,
     pub prior_scales: &'a [f64],
+    pub blocks: &'a [Range<usize>],
     pub initial_positions: Option<&'a [Vec<f64>]>,
     pub sink: Option<&'a dyn Sink>,
     pub observer: &'a dyn Observer,
@@ -41,7 +43,8 @@ pub(crate) struct Shared<'a, P: ?Sized, M> {
 impl<P: Posterior + ?Sized, M: Method> Shared<'_, P, M> {
     /// A kernel and adaptation of the method, as every chain has them before it begins.
     pub(crate) fn build(&self) -> (M::Kernel, M::Adaptation) {
-        self.method.build(&BuildContext { dim: self.layout.dim(), warmup: self.run.warmup, prior_scales: self.prior_scales })
+        let (dim, warmup) = (self.layout.dim(), self.run.warmup);
+        self.method.build(&BuildContext { dim, warmup, prior_scales: self.prior_scales, blocks: self.blocks })
     }
 
     fn reason_to_stop(&self, counters: &Counters) -> Option<String> {

@@ -2,14 +2,16 @@
 
 use crate::counters::Counters;
 use crate::header::Header;
+use crate::living::LivingOf;
 use crate::meeting::Course;
+use crate::{HamiltonianKernel, Method, Metric};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"ERGODICK";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The state of every chain of a run, and what the run was asked.
 ///
@@ -91,6 +93,28 @@ impl Checkpoint {
         self.chains.iter().map(draws).min().unwrap_or(0)
     }
 
+    /// The metric that a run of `M` adapted, [pooled](Metric::pooled) over its chains: for [`Warmup::given`](crate::Warmup::given).
+    ///
+    /// # Errors
+    /// When the run was one of another method, no chain has begun, or the chains' metrics have no mean.
+    pub fn metric<M: Method>(&self) -> Result<Metric, CheckpointError>
+    where
+        M::Kernel: HamiltonianKernel,
+    {
+        let malformed = |problem: String| CheckpointError::Malformed { problem };
+        if self.header.method != M::NAME {
+            return Err(malformed(format!("it is of a run of {}, and not of {}", self.header.method, M::NAME)));
+        }
+        let mut metrics = Vec::new();
+        for chain in &self.chains {
+            if let ChainRecord::Alive { state, .. } = chain {
+                let living: LivingOf<M> = postcard::from_bytes(state).map_err(|error| malformed(error.to_string()))?;
+                metrics.push(living.kernel.metric().clone());
+            }
+        }
+        Metric::pooled(&metrics).map_err(|error| malformed(error.to_string()))
+    }
+
     /// The checkpoint as bytes: a mark, the version, the content in postcard's format, and a check sum of that (CRC-32).
     ///
     /// # Errors
@@ -147,22 +171,8 @@ impl Checkpoint {
 impl CheckpointRef<'_> {
     /// As [`Checkpoint::save`]; no second copy of the chains' states is made.
     pub(crate) fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".partial");
-        let aside = PathBuf::from(aside);
-        let written = File::create(&aside).and_then(|file| {
-            let mut file = BufWriter::new(file);
-            self.write(&mut file)?;
-            file.into_inner()?.sync_all()
-        });
-        let renamed = written.and_then(|()| fs::rename(&aside, path));
-        renamed.map_err(|source| {
-            // The partial file is of no use to anyone; failing to remove it is no second error.
-            let _ = fs::remove_file(&aside);
-            CheckpointError::Io { action: "write", path: path.to_owned(), source }
-        })?;
-        sync_folder(path);
-        Ok(())
+        let written = write_aside(path, |file| self.write(file));
+        written.map_err(|source| CheckpointError::Io { action: "write", path: path.to_owned(), source })
     }
 
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
@@ -176,6 +186,25 @@ impl CheckpointRef<'_> {
         written.map_err(io::Error::other)?;
         to.write_all(&sum.finalize().to_le_bytes())
     }
+}
+
+/// Writes a file beside `path`, syncs and renames it, so that a file at `path` is always whole.
+pub(crate) fn write_aside(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".partial");
+    let aside = PathBuf::from(aside);
+    let written = File::create(&aside).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&aside, path));
+    renamed.inspect_err(|_| {
+        // The partial file is of no use to anyone; failing to remove it is no second error.
+        let _ = fs::remove_file(&aside);
+    })?;
+    sync_folder(path);
+    Ok(())
 }
 
 /// A writer that sums up what passes.

@@ -58,7 +58,7 @@ pub fn check_contract<M: Method>(
 ) -> Result<(), ContractViolation> {
     let dim = position.len();
     let prior_scales = vec![1.0; dim];
-    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &prior_scales });
+    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &prior_scales, blocks: &[] });
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(density, position)?;
     adaptation.init(&mut kernel, density, &mut state, &mut rng)?;

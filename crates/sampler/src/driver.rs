@@ -228,6 +228,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         };
         let mut prior_scales = vec![1.0; dim];
         self.posterior.prior_scales(&mut prior_scales);
+        let blocks: Vec<_> = layout.blocks().iter().map(ergodic_draws::Block::range).collect();
 
         let origin = if M::EXACT { Origin::Mcmc } else { Origin::BiasedMcmc };
         let mut report = self.posterior.new_report(M::NAME, self.run.seed);
@@ -256,6 +257,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             layout: &layout,
             draw_dim: draw_layout.dim(),
             prior_scales: &prior_scales,
+            blocks: &blocks,
             initial_positions: self.initial_positions,
             sink: self.sink,
             observer: self.observer,

@@ -41,6 +41,14 @@ pub enum ChainError {
         /// What was seen, and what it means.
         problem: String,
     },
+    /// A given metric is for another number of coordinates.
+    #[error("the given metric has {given} coordinates and the model {dim}; it was learnt for another model")]
+    MetricDimension {
+        /// Coordinates of the metric.
+        given: usize,
+        /// Those of the model.
+        dim: usize,
+    },
     /// A draw could not be kept.
     #[error(transparent)]
     Sink(#[from] SinkError),

@@ -6,7 +6,7 @@ use crate::{Info, Integrator, Kernel, Metric};
 ///
 /// ```
 /// use ergodic_sampler::{BuildContext, HamiltonianKernel, Method, Metric, Nuts};
-/// let (mut kernel, _) = Nuts::default().build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0, 1.0] });
+/// let (mut kernel, _) = Nuts::default().build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0, 1.0], blocks: &[] });
 /// kernel.set_step_size(0.5);
 /// kernel.set_metric(Metric::diagonal(vec![1.0, 4.0])?);
 /// # Ok::<(), ergodic_sampler::MetricError>(())

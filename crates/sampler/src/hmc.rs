@@ -81,7 +81,7 @@ impl Method for Hmc {
 
     fn build(&self, context: &BuildContext<'_>) -> (HmcKernel, HamiltonianAdaptation) {
         let kernel = HmcKernel {
-            metric: Metric::unit(),
+            metric: self.adaptation.initial_metric(),
             step_size: self.adaptation.initial_step_size(),
             trajectory_length: self.trajectory_length,
             jitter: self.jitter,

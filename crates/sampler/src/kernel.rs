@@ -4,6 +4,7 @@ use crate::{Meeting, Meetings, Member};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 use serde::{Serialize, de::DeserializeOwned};
+use std::ops::Range;
 
 /// A Markov transition.
 ///
@@ -162,4 +163,6 @@ pub struct BuildContext<'a> {
     pub warmup: usize,
     /// The prior's standard deviation of each coordinate, 1 where it is not known.
     pub prior_scales: &'a [f64],
+    /// The ranges of the layout's blocks, such as a layer's weights, which cover the coordinates in order; none where it names none.
+    pub blocks: &'a [Range<usize>],
 }

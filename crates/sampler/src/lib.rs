@@ -43,8 +43,8 @@ mod walnuts;
 mod warnings;
 
 pub use adaptation::{
-    Covariance, DualAveraging, GradientBased, GradientMetric, HamiltonianAdaptation, MetricShape, Variance, Warmup, Windowed,
-    WindowedMetric, find_step_size, window_ends,
+    Covariance, DualAveraging, GivenMetric, GradientBased, GradientMetric, GradientMetricShape, HamiltonianAdaptation,
+    LowRankMetric, MetricShape, Variance, Warmup, Windowed, WindowedMetric, find_step_size, window_ends,
 };
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use chees::{Chees, CheesAdaptation, CheesKernel};
@@ -60,7 +60,7 @@ pub use keeper::CheckpointSchedule;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
 pub use mala::{Mala, MalaKernel};
 pub use meeting::{Meeting, Meetings, Member};
-pub use metric::{Metric, MetricError};
+pub use metric::{Metric, MetricError, MetricFileError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
     Mams, MamsInfo, MamsKernel, Mclmc, MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState,

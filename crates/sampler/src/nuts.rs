@@ -72,7 +72,7 @@ impl Method for Nuts {
 
     fn build(&self, context: &BuildContext<'_>) -> (NutsKernel, HamiltonianAdaptation) {
         let kernel = NutsKernel {
-            metric: Metric::unit(),
+            metric: self.adaptation.initial_metric(),
             step_size: self.adaptation.initial_step_size(),
             max_tree_depth: self.max_tree_depth,
             max_energy_error: self.max_energy_error,

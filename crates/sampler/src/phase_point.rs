@@ -19,7 +19,7 @@ pub struct PhasePoint {
     pub log_density: f64,
     /// The kinetic energy ½ pᵀM⁻¹p, in nats.
     pub kinetic_energy: f64,
-    /// M⁻¹p, for a dense metric; empty otherwise, where it is as cheap to compute as to read.
+    /// M⁻¹p, for a metric that is not diagonal; empty otherwise, where it is as cheap to compute as to read.
     pub(crate) velocity: Vec<f64>,
 }
 
@@ -33,7 +33,7 @@ impl PhasePoint {
             gradient: vec![0.0; dim],
             log_density: f64::NEG_INFINITY,
             kinetic_energy: 0.0,
-            velocity: vec![0.0; if metric.is_dense() { dim } else { 0 }],
+            velocity: vec![0.0; if metric.keeps_velocity() { dim } else { 0 }],
         }
     }
 
@@ -78,7 +78,7 @@ impl PhasePoint {
 
     /// Whether the buffers have the right lengths.
     pub(crate) fn fits(&self, dim: usize, metric: &Metric) -> bool {
-        self.position.len() == dim && self.velocity.len() == if metric.is_dense() { dim } else { 0 }
+        self.position.len() == dim && self.velocity.len() == if metric.keeps_velocity() { dim } else { 0 }
     }
 
     /// Copies position, gradient and log density of `other`.
@@ -96,7 +96,7 @@ impl PhasePoint {
 
     /// Sets the kinetic energy, and the velocity that is kept with it, to those of the momentum.
     pub(crate) fn refresh_kinetic_energy(&mut self, metric: &Metric) {
-        self.kinetic_energy = if metric.is_dense() {
+        self.kinetic_energy = if metric.keeps_velocity() {
             metric.velocity(&self.momentum, &mut self.velocity);
             0.5 * dot(Equal, &self.momentum, &self.velocity)
         } else {

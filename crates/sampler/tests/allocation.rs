@@ -26,7 +26,7 @@ where
     M::Kernel: HamiltonianKernel,
 {
     let mut density = normal();
-    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &[1.0; DIM] });
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &[1.0; DIM], blocks: &[] });
     kernel.set_metric(metric);
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
@@ -82,7 +82,7 @@ where
 {
     let mut density = normal();
     let scales: Vec<f64> = (0..DIM).map(|i| 1.0 + i as f64 / 10.0).collect();
-    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &scales });
+    let (mut kernel, _) = method.build(&BuildContext { dim: DIM, warmup: 0, prior_scales: &scales, blocks: &[] });
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
     kernel.step(&mut density, &mut state, &mut rng).unwrap();
@@ -106,7 +106,7 @@ fn microcanonical_transitions_allocate_nothing() {
 #[test]
 fn warm_up_by_gradients_allocates_nothing_but_for_its_step_size_searches() {
     let mut density = normal();
-    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM] };
+    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM], blocks: &[] };
     let (mut kernel, mut adaptation) = Nuts::default().build(&context);
     let mut rng = stream(1, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.1; DIM]).unwrap();
@@ -125,7 +125,7 @@ fn warm_up_by_gradients_allocates_nothing_but_for_its_step_size_searches() {
 fn warm_up_with_meetings_allocates_nothing() {
     const CHAINS: usize = 3;
     let mut density = normal();
-    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM] };
+    let context = BuildContext { dim: DIM, warmup: 400, prior_scales: &[1.0; DIM], blocks: &[] };
     let mut rngs: Vec<_> = (0..CHAINS).map(|chain| stream(1, chain, Purpose::Test)).collect();
     let chains = rngs.iter_mut().map(|rng| {
         let (mut kernel, mut adaptation) = Chees::default().build(&context);

@@ -1,21 +1,40 @@
-//! Learn a diagonal metric from draws and gradients: the one whose normal fits the posterior's scores best (arXiv 2603.18845).
+//! Learn a metric from draws and gradients: the one whose normal fits the posterior's scores best (arXiv 2603.18845).
 //!
 //! Minimising the Fisher divergence between the posterior and a normal with diagonal variance gives σᵢ² = √(Var xᵢ / Var gᵢ), with g the
 //! gradient of the log density. Gradients are there anyway, and ten draws suffice for a useful metric, also in thousands of dimensions.
+//! Fewer numbers, one a block of coordinates, or a few more, the directions of a low-rank metric, come from the same draws.
 
+use super::low_rank_metric::{LowRankEstimator, LowRankMetric};
 use super::shrinkage::{prior_variance, shrink};
 use super::welford::{Variance, pooled_variance};
 use crate::settings::check;
-use crate::{Metric, SettingsError};
+use crate::{BuildContext, Metric, SettingsError};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Draws before the estimate replaces the initial metric.
 const MIN_DRAWS: usize = 3;
+
+/// What a metric learnt from draws and gradients has room for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientMetricShape {
+    /// One variance a coordinate.
+    #[default]
+    Diagonal,
+    /// One factor on the prior's variances a block of the layout, such as a layer's weights: σᵢ² = sᵢ² √(Σ Var xⱼ/sⱼ² / Σ sⱼ² Var gⱼ),
+    /// with the prior's scales s and sums over the block. Few numbers, which few draws tell, and which units that may trade places share.
+    Block,
+    /// One variance a coordinate, and the directions in which the posterior is stretched beyond that.
+    LowRank(LowRankMetric),
+}
 
 /// Settings of the gradient-based warm-up; defaults are those of nutpie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GradientBased {
+    /// What is learnt; one variance a coordinate by default.
+    pub metric: GradientMetricShape,
     /// Share of warm-up in which estimators change often, while the chain still looks for the posterior; 0.3.
     pub early_share: f64,
     /// Draws of a window in the early share; 10.
@@ -30,12 +49,33 @@ pub struct GradientBased {
 
 impl Default for GradientBased {
     fn default() -> Self {
-        Self { early_share: 0.3, early_window: 10, first_window: 80, growth: 1.5, final_share: 0.15 }
+        let metric = GradientMetricShape::Diagonal;
+        Self { metric, early_share: 0.3, early_window: 10, first_window: 80, growth: 1.5, final_share: 0.15 }
     }
 }
 
 impl GradientBased {
+    /// The defaults with one factor a block of the layout.
+    #[must_use]
+    pub fn by_block() -> Self {
+        Self { metric: GradientMetricShape::Block, ..Self::default() }
+    }
+
+    /// The defaults with a metric that is diagonal but for a few directions.
+    #[must_use]
+    pub fn low_rank() -> Self {
+        Self { metric: GradientMetricShape::LowRank(LowRankMetric::default()), ..Self::default() }
+    }
+
+    /// The first iteration after the early share of a warm-up.
+    pub(super) fn early_end(&self, warmup: usize) -> usize {
+        (self.early_share * warmup as f64) as usize
+    }
+
     pub(crate) fn validate(&self) -> Result<(), SettingsError> {
+        if let GradientMetricShape::LowRank(settings) = &self.metric {
+            settings.validate()?;
+        }
         let share = |x: f64| (0.0..=1.0).contains(&x);
         check(share(self.early_share), "early_share", &self.early_share, "from 0 to 1")?;
         let both = self.early_share + self.final_share;
@@ -57,8 +97,13 @@ pub struct GradientMetric {
     early_window: usize,
     window: usize,
     growth: f64,
+    /// Draws that replace the metric at hand.
+    min_draws: usize,
     prior_variances: Vec<f64>,
     inverse_mass: Vec<f64>,
+    /// The blocks that have one scale each; empty where each coordinate has its own.
+    blocks: Vec<Range<usize>>,
+    low_rank: Option<LowRankEstimator>,
     used: Estimator,
     next: Estimator,
 }
@@ -90,36 +135,55 @@ impl Estimator {
 }
 
 impl GradientMetric {
-    /// Prepares for `warmup` iterations, with one prior scale per coordinate.
+    /// Prepares for a chain's warm-up.
     #[must_use]
-    pub fn new(settings: &GradientBased, warmup: usize, prior_scales: &[f64]) -> Self {
-        let dim = prior_scales.len();
-        let prior_variances: Vec<f64> = prior_scales.iter().map(|s| prior_variance(*s)).collect();
+    pub fn new(settings: &GradientBased, context: &BuildContext<'_>) -> Self {
+        let (dim, warmup) = (context.dim, context.warmup);
+        let prior_variances: Vec<f64> = context.prior_scales.iter().map(|s| prior_variance(*s)).collect();
+        let everything = || std::iter::once(0..dim).collect();
+        let (blocks, low_rank) = match &settings.metric {
+            GradientMetricShape::Diagonal => (Vec::new(), None),
+            GradientMetricShape::Block if context.blocks.is_empty() => (everything(), None),
+            GradientMetricShape::Block => (context.blocks.to_vec(), None),
+            GradientMetricShape::LowRank(settings) => (Vec::new(), Some(LowRankEstimator::new(settings, dim))),
+        };
         Self {
-            early_end: (settings.early_share * warmup as f64) as usize,
+            early_end: settings.early_end(warmup),
             final_begin: warmup - (settings.final_share * warmup as f64) as usize,
             early_window: settings.early_window,
             window: settings.first_window,
             growth: settings.growth,
+            min_draws: MIN_DRAWS,
             inverse_mass: prior_variances.clone(),
             prior_variances,
+            blocks,
+            low_rank,
             used: Estimator::new(dim),
             next: Estimator::new(dim),
         }
     }
 
-    /// The first iteration after the early share.
+    /// The same for a chain that has a good metric already, which stays until as many draws as fill the first window know better.
     #[must_use]
-    pub fn early_end(&self) -> usize {
+    pub(super) fn going_on(settings: &GradientBased, context: &BuildContext<'_>) -> Self {
+        Self { early_end: 0, min_draws: settings.first_window, ..Self::new(settings, context) }
+    }
+
+    /// The first iteration after the early share.
+    pub(crate) fn early_end(&self) -> usize {
         self.early_end
     }
 
     /// Sets the first metric from the gradient at the initial position: σᵢ² = sᵢ / |gᵢ| with the prior's scale s, within a factor of
     /// 10²⁰ of s²; where the gradient is zero, s². For a normal posterior, a typical gradient is the inverse of its scale; the prior's
-    /// scale gives σ² the right unit.
+    /// scale gives σ² the right unit. A block shares its root mean square of s g.
     pub fn start(&mut self, gradient: &[f64], metric: &mut Metric) {
         for ((v, g), prior) in self.inverse_mass.iter_mut().zip(gradient).zip(&self.prior_variances) {
             *v = shrink(prior.sqrt() / g.abs(), 1, *prior, 0.0).unwrap_or(*prior);
+        }
+        for block in self.blocks.clone() {
+            let squares: f64 = block.clone().map(|i| gradient[i] * gradient[i] * self.prior_variances[i]).sum();
+            self.share(&block, 1.0 / (squares / block.len() as f64).sqrt(), 1);
         }
         self.write(metric);
     }
@@ -133,12 +197,26 @@ impl GradientMetric {
         informative: bool,
         metric: &mut Metric,
     ) -> bool {
-        let due = self.learn(iteration, position, gradient, informative);
-        if due {
-            self.estimate();
-            self.write(metric);
+        if !self.learn(iteration, position, gradient, informative) {
+            return false;
         }
-        due
+        self.estimate();
+        let is_last = iteration + 1 == self.final_begin;
+        match &mut self.low_rank {
+            None => self.write(metric),
+            Some(low_rank) if low_rank.is_due() || is_last => {
+                let scales: Vec<f64> = self.inverse_mass.iter().map(|v| v.sqrt()).collect();
+                let (directions, eigenvalues) = low_rank.estimate(&scales, self.used.count());
+                match Metric::low_rank(scales, directions, eigenvalues) {
+                    Ok(stretched) => *metric = stretched,
+                    Err(_) => self.write(metric),
+                }
+            }
+            // Between two estimates of the directions nothing moves; before the first there are the coordinates' variances.
+            Some(_) if metric.keeps_velocity() => return false,
+            Some(_) => self.write(metric),
+        }
+        true
     }
 
     /// Learns as [`update`](Self::update), without a new estimate; whether one is due.
@@ -149,6 +227,9 @@ impl GradientMetric {
         if informative {
             self.used.push(position, gradient);
             self.next.push(position, gradient);
+            if let Some(low_rank) = &mut self.low_rank {
+                low_rank.push(position, gradient);
+            }
         }
         let early = iteration < self.early_end;
         let window = if early { self.early_window } else { self.window };
@@ -174,9 +255,30 @@ impl GradientMetric {
 
     fn estimate(&mut self) {
         let count = self.used.count();
+        for block in self.blocks.clone() {
+            let [mut moved, mut pulled] = [0.0; 2];
+            for i in block.clone() {
+                moved += self.used.positions.variance(i) / self.prior_variances[i];
+                pulled += self.used.gradients.variance(i) * self.prior_variances[i];
+            }
+            self.share(&block, if pulled == 0.0 { 1.0 } else { (moved / pulled).sqrt() }, count);
+        }
+        if !self.blocks.is_empty() {
+            return;
+        }
         for (i, v) in self.inverse_mass.iter_mut().enumerate() {
             let (moved, pulled) = (self.used.positions.variance(i), self.used.gradients.variance(i));
             *v = scale(moved, pulled, count, self.prior_variances[i], *v);
+        }
+    }
+
+    /// Gives a block's coordinates one factor on their prior variances, where it says anything.
+    fn share(&mut self, block: &Range<usize>, factor: f64, count: usize) {
+        let (variances, priors) = (&mut self.inverse_mass[block.clone()], &self.prior_variances[block.clone()]);
+        for (v, prior) in variances.iter_mut().zip(priors) {
+            if let Some(shrunk) = shrink(factor * prior, count, *prior, 0.0) {
+                *v = shrunk;
+            }
         }
     }
 
@@ -194,7 +296,7 @@ impl GradientMetric {
 
     /// Whether there are enough draws for an estimate.
     pub(crate) fn has_estimate(&self) -> bool {
-        self.used.count() >= MIN_DRAWS
+        self.used.count() >= self.min_draws
     }
 
     /// Writes the estimate to a metric.
@@ -218,9 +320,13 @@ mod tests {
     use rand::RngExt;
     use rand_distr::StandardNormal;
 
+    fn context(warmup: usize, prior_scales: &[f64]) -> BuildContext<'_> {
+        BuildContext { dim: prior_scales.len(), warmup, prior_scales, blocks: &[] }
+    }
+
     /// Feeds `draws` exact draws of independent normals with the given scales; the last coordinate has no gradient at all.
     fn learn(scales: &[f64], prior_scales: &[f64], draws: usize) -> Vec<f64> {
-        let mut estimator = GradientMetric::new(&GradientBased::default(), 1000, prior_scales);
+        let mut estimator = GradientMetric::new(&GradientBased::default(), &context(1000, prior_scales));
         let mut metric = Metric::unit();
         let mut rng = stream(4, 0, Purpose::Test);
         for iteration in 0..draws {
@@ -250,6 +356,32 @@ mod tests {
     }
 
     #[test]
+    fn a_block_shares_one_factor_on_its_priors() {
+        let scales = [1e-3, 0.1, 2.0, 30.0];
+        let (priors, blocks) = ([1.0, 1.0, 0.5, 0.5], [0..2, 2..4]);
+        let context = BuildContext { blocks: &blocks, ..context(1000, &priors) };
+        let mut estimator = GradientMetric::new(&GradientBased::by_block(), &context);
+        let mut metric = Metric::unit();
+        estimator.start(&[3.0, 4.0, 0.0, 0.0], &mut metric);
+        let first = metric.inverse_mass_diagonal().unwrap();
+        assert!((first[0] - 1.0 / 12.5_f64.sqrt()).abs() < 1e-12 && first[0] == first[1]);
+        assert_eq!(first[2..], [0.25, 0.25]);
+        let draws: Vec<[f64; 4]> = (0..20).map(|i| scales.map(|s| s * f64::from(i * i % 11))).collect();
+        for (iteration, x) in draws.iter().enumerate().take(6) {
+            let mut gradient = *x;
+            gradient.iter_mut().zip(&scales).for_each(|(g, s)| *g /= -s * s);
+            estimator.update(iteration, x, &gradient, true, &mut metric);
+        }
+        // All variances of x are σ² times one number, and those of gradients σ⁻² times it.
+        let variances = metric.inverse_mass_diagonal().unwrap();
+        for i in 0..4 {
+            let block = if i < 2 { &scales[..2] } else { &scales[2..] };
+            let [moved, pulled] = [2, -2].map(|power| block.iter().map(|s| s.powi(power)).sum::<f64>());
+            assert!((variances[i] / (moved / pulled).sqrt() - 1.0).abs() < 1e-9, "{variances:?}");
+        }
+    }
+
+    #[test]
     fn four_draws_give_the_exact_scale_of_a_normal() {
         // Shrinking toward the prior's scale, the broken twin, leaves 10⁻⁴ here.
         let few = learn(&[1e-3], &[1.0, 1.0], 4)[0];
@@ -258,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_first_metric_is_usable_for_any_gradient() {
-        let mut estimator = GradientMetric::new(&GradientBased::default(), 100, &[1.0, 0.5, 1.0, 1.0, 1.0]);
+        let mut estimator = GradientMetric::new(&GradientBased::default(), &context(100, &[1.0, 0.5, 1.0, 1.0, 1.0]));
         let mut metric = Metric::unit();
         estimator.start(&[4.0, 0.0, 1e300, -1e-300, f64::NAN], &mut metric);
         let variances = metric.inverse_mass_diagonal().unwrap();
@@ -268,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_metric_stands_still_at_the_end_and_ignores_steps_that_stayed() {
-        let mut estimator = GradientMetric::new(&GradientBased::default(), 100, &[1.0]);
+        let mut estimator = GradientMetric::new(&GradientBased::default(), &context(100, &[1.0]));
         let mut metric = Metric::unit();
         for iteration in 0..100 {
             let x = f64::from(iteration as u8);
@@ -280,7 +412,7 @@ mod tests {
     #[test]
     fn old_draws_are_forgotten() {
         // Draws far from the posterior in the first tenth must not be seen in the metric at the end.
-        let mut estimator = GradientMetric::new(&GradientBased::default(), 1000, &[1.0]);
+        let mut estimator = GradientMetric::new(&GradientBased::default(), &context(1000, &[1.0]));
         let mut metric = Metric::unit();
         let mut rng = stream(8, 0, Purpose::Test);
         for iteration in 0..1000 {

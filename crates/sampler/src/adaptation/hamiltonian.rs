@@ -5,7 +5,7 @@ use super::gradient_metric::{GradientBased, GradientMetric};
 use super::step_size_search::find_step_size;
 use super::windowed_metric::{Windowed, WindowedMetric};
 use crate::settings::positive;
-use crate::{Adaptation, BuildContext, ChainError, ChainState, HamiltonianKernel, Info, SettingsError};
+use crate::{Adaptation, BuildContext, ChainError, ChainState, HamiltonianKernel, Info, Metric, SettingsError};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +20,48 @@ pub enum Warmup {
     GradientBased(GradientBased),
     /// Stan's windows, with a unit, diagonal or dense metric from draws alone.
     Windowed(Windowed),
+    /// A metric that is known, such as one kept from an earlier run.
+    Given(Box<GivenMetric>),
     /// Nothing moves: a unit metric and the given step size.
     Fixed {
         /// The step size ε.
         step_size: f64,
     },
+}
+
+/// A metric to begin with, and what may still move.
+///
+/// Warm-up then has only the step size to find and the posterior to reach: half of it, or less, will do.
+///
+/// ```
+/// use ergodic_model::density;
+/// use ergodic_sampler::{Metric, Nuts, Run, Sampler, Warmup, sample};
+/// let normal = density(2, |x: &[f64], gradient: &mut [f64]| {
+///     gradient.copy_from_slice(&[-x[0], -100.0 * x[1]]);
+///     -0.5 * (x[0] * x[0] + 100.0 * x[1] * x[1])
+/// });
+/// # let place = tempfile::tempdir()?;
+/// # let file = place.path().join("metric.json");
+/// let (draws, checkpoint) = Sampler::new(&normal, Nuts::default(), Run::default()).run_with_checkpoint()?;
+/// checkpoint.metric::<Nuts>()?.save(&file)?;
+/// // Another day:
+/// let nuts = Nuts { adaptation: Warmup::given(Metric::load(&file)?), ..Nuts::default() };
+/// let more = sample(&normal, &nuts, &Run { warmup: 100, seed: 2, ..Run::default() })?;
+/// # assert!(more.report.warnings.is_empty() && draws.num_draws() == more.num_draws());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenMetric {
+    /// The metric; it must fit the number of coordinates.
+    pub metric: Metric,
+    /// The step size that tuning begins with; searched from one step when it is not given, the default.
+    #[serde(default)]
+    pub step_size: Option<f64>,
+    /// How the metric is learnt further; it stays as it is when nothing is said, the default. The given one stays until as many draws as
+    /// fill the first window say more, and there is no early share.
+    #[serde(default)]
+    pub learning: Option<GradientBased>,
 }
 
 impl Default for Warmup {
@@ -34,10 +71,28 @@ impl Default for Warmup {
 }
 
 impl Warmup {
+    /// Begins with `metric`, and adapts the step size alone.
+    #[must_use]
+    pub fn given(metric: Metric) -> Self {
+        Self::Given(Box::new(GivenMetric { metric, step_size: None, learning: None }))
+    }
+
+    /// The metric that a kernel is built with.
+    pub(crate) fn initial_metric(&self) -> Metric {
+        match self {
+            Self::Given(given) => given.metric.clone(),
+            _ => Metric::unit(),
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), SettingsError> {
         match self {
             Self::GradientBased(settings) => settings.validate(),
             Self::Windowed(settings) => settings.validate(),
+            Self::Given(given) => {
+                given.step_size.map_or(Ok(()), |step_size| positive("step_size", step_size))?;
+                given.learning.as_ref().map_or(Ok(()), GradientBased::validate)
+            }
             Self::Fixed { step_size } => positive("step_size", *step_size),
         }
     }
@@ -47,6 +102,7 @@ impl Warmup {
         match self {
             Self::GradientBased(_) => FIRST_STEP_SIZE,
             Self::Windowed(_) => 1.0,
+            Self::Given(given) => given.step_size.unwrap_or(FIRST_STEP_SIZE),
             Self::Fixed { step_size } => *step_size,
         }
     }
@@ -57,6 +113,9 @@ impl Warmup {
 pub struct HamiltonianAdaptation {
     target: f64,
     averaging: DualAveraging,
+    /// The first iteration at which the symmetric acceptance rate counts: on the way to the posterior energies fall, which it would take
+    /// for errors.
+    symmetric_from: usize,
     scheme: Scheme,
 }
 
@@ -64,6 +123,7 @@ pub struct HamiltonianAdaptation {
 enum Scheme {
     GradientBased { metric: GradientMetric, learnt: bool },
     Windowed(WindowedMetric),
+    Given { has_step_size: bool, learning: Option<GradientMetric> },
     Fixed,
 }
 
@@ -72,14 +132,22 @@ impl HamiltonianAdaptation {
     #[must_use]
     pub fn new(settings: &Warmup, target: f64, context: &BuildContext<'_>) -> Self {
         let scheme = match settings {
-            Warmup::GradientBased(settings) => Scheme::GradientBased {
-                metric: GradientMetric::new(settings, context.warmup, context.prior_scales),
-                learnt: false,
-            },
+            Warmup::GradientBased(settings) => {
+                Scheme::GradientBased { metric: GradientMetric::new(settings, context), learnt: false }
+            }
             Warmup::Windowed(settings) => Scheme::Windowed(WindowedMetric::new(settings, context.warmup, context.prior_scales)),
+            Warmup::Given(given) => {
+                let learning = given.learning.as_ref().map(|settings| GradientMetric::going_on(settings, context));
+                Scheme::Given { has_step_size: given.step_size.is_some(), learning }
+            }
             Warmup::Fixed { .. } => Scheme::Fixed,
         };
-        Self { target, averaging: DualAveraging::new(target, settings.initial_step_size()), scheme }
+        let symmetric_from = match settings {
+            Warmup::GradientBased(settings) => settings.early_end(context.warmup),
+            Warmup::Given(_) => GradientBased::default().early_end(context.warmup),
+            Warmup::Windowed(_) | Warmup::Fixed { .. } => usize::MAX,
+        };
+        Self { target, averaging: DualAveraging::new(target, settings.initial_step_size()), symmetric_from, scheme }
     }
 
     /// Searches a step size for the present metric and starts averaging from it.
@@ -108,6 +176,16 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
             Scheme::Fixed => return Ok(()),
             Scheme::GradientBased { metric, .. } => metric.start(state.gradient(), kernel.metric_mut()),
             Scheme::Windowed(_) => {}
+            Scheme::Given { has_step_size, .. } => {
+                let (given, dim) = (kernel.metric().dim(), state.position().len());
+                if given.is_some_and(|given| given != dim) {
+                    return Err(ChainError::MetricDimension { given: given.unwrap_or(0), dim });
+                }
+                if *has_step_size {
+                    self.averaging = DualAveraging::near(self.target, kernel.step_size());
+                    return Ok(());
+                }
+            }
         }
         self.restart(kernel, density, state, rng)
     }
@@ -124,13 +202,17 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
         if matches!(self.scheme, Scheme::Fixed) {
             return Ok(());
         }
-        // On the way to the posterior energies fall, which the symmetric rate would take for errors.
-        let is_symmetric = matches!(&self.scheme, Scheme::GradientBased { metric, .. } if iteration >= metric.early_end());
-        let rate = if is_symmetric { K::symmetric_acceptance_rate(info) } else { info.acceptance_rate() };
+        let rate = if iteration >= self.symmetric_from { K::symmetric_acceptance_rate(info) } else { info.acceptance_rate() };
         self.averaging.update(rate);
         kernel.set_step_size(self.averaging.step_size());
         match &mut self.scheme {
             Scheme::Fixed => {}
+            Scheme::Given { learning, .. } => {
+                if let Some(learning) = learning {
+                    let informative = K::is_informative(info);
+                    learning.update(iteration, state.position(), state.gradient(), informative, kernel.metric_mut());
+                }
+            }
             Scheme::Windowed(metric) => {
                 if let Some(metric) = metric.update(iteration, state.position()) {
                     kernel.set_metric(metric);
@@ -154,7 +236,8 @@ impl<K: HamiltonianKernel> Adaptation<K> for HamiltonianAdaptation {
     }
 
     fn finalize(&mut self, kernel: &mut K) {
-        if !matches!(self.scheme, Scheme::Fixed) {
+        // What has learnt is of no more use, and takes as much memory as a dozen positions.
+        if !matches!(std::mem::replace(&mut self.scheme, Scheme::Fixed), Scheme::Fixed) {
             kernel.set_step_size(self.averaging.average());
         }
     }

@@ -3,6 +3,7 @@
 mod dual_averaging;
 mod gradient_metric;
 mod hamiltonian;
+mod low_rank_metric;
 mod shrinkage;
 mod step_size_search;
 mod welford;
@@ -10,8 +11,9 @@ mod windowed_metric;
 mod windows;
 
 pub use dual_averaging::DualAveraging;
-pub use gradient_metric::{GradientBased, GradientMetric};
-pub use hamiltonian::{HamiltonianAdaptation, Warmup};
+pub use gradient_metric::{GradientBased, GradientMetric, GradientMetricShape};
+pub use hamiltonian::{GivenMetric, HamiltonianAdaptation, Warmup};
+pub use low_rank_metric::LowRankMetric;
 pub use step_size_search::find_step_size;
 pub use welford::{Covariance, Variance};
 pub use windowed_metric::{MetricShape, Windowed, WindowedMetric};

@@ -73,7 +73,8 @@ mod tests {
             -0.5 * (x[0] / scale).powi(2)
         }));
         let settings = Nuts { adaptation: Warmup::Fixed { step_size: first }, ..Nuts::default() };
-        let (mut kernel, _): (NutsKernel, _) = settings.build(&BuildContext { dim: 1, warmup: 0, prior_scales: &[1.0] });
+        let (mut kernel, _): (NutsKernel, _) =
+            settings.build(&BuildContext { dim: 1, warmup: 0, prior_scales: &[1.0], blocks: &[] });
         let state = kernel.init(&mut normal, &[start]).unwrap();
         let found = find_step_size(&mut kernel, &mut normal, &state, &mut stream(1, 0, Purpose::Test));
         (found.map(|()| kernel.step_size()), normal.evaluations())

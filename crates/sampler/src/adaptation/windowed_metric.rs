@@ -187,6 +187,6 @@ mod tests {
             let x: Vec<f64> = (0..50).map(|_| rng.sample(StandardNormal)).collect();
             learnt = estimator.update(iteration, &x);
         }
-        assert!(learnt.unwrap().is_dense());
+        assert!(learnt.unwrap().keeps_velocity());
     }
 }

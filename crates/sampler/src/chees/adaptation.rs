@@ -104,7 +104,7 @@ impl CheesAdaptation {
             target: settings.target_acceptance,
             lengths,
             averaging: DualAveraging::new(EARLY_ACCEPTANCE, FIRST_STEP_SIZE),
-            metric: GradientMetric::new(&settings.metric, context.warmup, context.prior_scales),
+            metric: GradientMetric::new(&settings.metric, context),
             is_learnt: false,
             is_due: false,
             last: None,

@@ -13,7 +13,7 @@ mod criterion;
 
 pub use adaptation::CheesAdaptation;
 
-use crate::adaptation::GradientBased;
+use crate::adaptation::{GradientBased, GradientMetricShape};
 use crate::settings::{check, positive};
 use crate::{
     BuildContext, GradientState, HamiltonianKernel, Hmc, HmcInfo, HmcKernel, Integrator, Kernel, Method, Metric, PhasePoint,
@@ -100,6 +100,8 @@ impl Method for Chees {
         positive("learning_rate", self.learning_rate)?;
         check(self.max_steps >= 1, "max_steps", &self.max_steps, "at least 1")?;
         positive("max_energy_error", self.max_energy_error)?;
+        let shape = &self.metric.metric;
+        check(*shape == GradientMetricShape::Diagonal, "metric.metric", shape, "diagonal, which chains can share")?;
         self.metric.validate()
     }
 

@@ -83,7 +83,7 @@ fn warm_up_chains(
     let dim = target.dim();
     let scales = vec![1.0; dim];
     let begin = |chain| {
-        let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &scales });
+        let (mut kernel, mut adaptation) = method.build(&BuildContext { dim, warmup, prior_scales: &scales, blocks: &[] });
         let mut rng = stream(5, chain, Purpose::Test);
         let mut state = kernel.init(target, &vec![0.5; dim]).unwrap();
         adaptation.init(&mut kernel, target, &mut state, &mut rng).unwrap();
@@ -157,7 +157,7 @@ fn all_chains_take_the_geometric_mean_of_their_steps() {
     let mut normal = normal(20);
     let mut before = Vec::new();
     let method = Mclmc::default();
-    let tuning = method.build(&BuildContext { dim: 20, warmup: 600, prior_scales: &[1.0; 20] }).1.tuning;
+    let tuning = method.build(&BuildContext { dim: 20, warmup: 600, prior_scales: &[1.0; 20], blocks: &[] }).1.tuning;
     let (chains, _) = warm_up_chains(&method, &mut normal, [4, 600, 0], |_, iteration, kernel| {
         if iteration == tuning {
             before.push(kernel.step_size());
@@ -179,7 +179,7 @@ fn all_chains_take_the_geometric_mean_of_their_steps() {
 fn the_check_repairs_a_step_that_is_too_large_for_all_chains() {
     let mut normal = normal(20);
     let method = Mclmc::default();
-    let tuning = method.build(&BuildContext { dim: 20, warmup: 500, prior_scales: &[1.0; 20] }).1.tuning;
+    let tuning = method.build(&BuildContext { dim: 20, warmup: 500, prior_scales: &[1.0; 20], blocks: &[] }).1.tuning;
     let disturb = |_, iteration, kernel: &mut MclmcKernel| {
         if iteration == tuning {
             kernel.set_step_size(12.0);
@@ -217,7 +217,7 @@ fn steps_that_are_not_finite_are_seen_and_undone() {
     });
     let fixed = EnergyVariance { fixed_step_size: Some(0.5), ..EnergyVariance::default() };
     let method = Mclmc { adaptation: fixed, ..Mclmc::default() };
-    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0; 2] });
+    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0; 2], blocks: &[] });
     let mut rng = stream(2, 0, Purpose::Test);
     let mut state = kernel.init(&mut target, &[-0.5, 0.1]).unwrap();
     adaptation.init(&mut kernel, &mut target, &mut state, &mut rng).unwrap();

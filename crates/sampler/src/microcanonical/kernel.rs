@@ -9,7 +9,7 @@ use crate::settings::check;
 ///
 /// ```
 /// use ergodic_sampler::{BuildContext, Mams, Method, MicrocanonicalKernel};
-/// let (mut kernel, _) = Mams::default().build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0, 1.0] });
+/// let (mut kernel, _) = Mams::default().build(&BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0, 1.0], blocks: &[] });
 /// kernel.set_step_size(0.5);
 /// assert_eq!(kernel.step_size(), 0.5);
 /// ```

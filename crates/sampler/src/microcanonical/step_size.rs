@@ -70,7 +70,7 @@ mod tests {
             gradient.iter_mut().zip(x).for_each(|(g, x)| *g = -x / (scale * scale) * factor);
             -0.5 * x.iter().map(|x| (x / scale).powi(2)).sum::<f64>()
         }));
-        let context = BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0; 2] };
+        let context = BuildContext { dim: 2, warmup: 0, prior_scales: &[1.0; 2], blocks: &[] };
         let (mut kernel, _): (MamsKernel, _) = Mams::default().build(&context);
         kernel.set_step_size(first);
         let state = kernel.init(&mut normal, &start).unwrap();

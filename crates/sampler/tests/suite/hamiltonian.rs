@@ -19,7 +19,8 @@ fn without_gradient() -> impl LogDensity + Clone + Send + Sync {
 /// The search for a first step size must end, and say what is wrong, instead of halving for ever.
 fn gradients_that_are_not_numbers_end_the_search<M: Method>(method: &M) {
     let mut counted = Counted::new(without_gradient());
-    let (mut kernel, mut adaptation) = method.build(&BuildContext { dim: 2, warmup: 100, prior_scales: &[1.0; 2] });
+    let (mut kernel, mut adaptation) =
+        method.build(&BuildContext { dim: 2, warmup: 100, prior_scales: &[1.0; 2], blocks: &[] });
     let mut state = kernel.init(&mut counted, &[0.5, -0.5]).unwrap();
     let mut rng = stream(1, 0, Purpose::Test);
     let error =
@@ -52,7 +53,7 @@ where
 {
     let steps = |step_size: f64| {
         let mut target = normal(&[1.0; 3]);
-        let (mut kernel, _) = method.build(&BuildContext { dim: 3, warmup: 0, prior_scales: &[1.0; 3] });
+        let (mut kernel, _) = method.build(&BuildContext { dim: 3, warmup: 0, prior_scales: &[1.0; 3], blocks: &[] });
         kernel.set_step_size(step_size);
         let mut rng = stream(1, 0, Purpose::Test);
         let mut state = kernel.init(&mut target, &[0.1; 3]).unwrap();

@@ -122,7 +122,7 @@ fn compare(metric: &Metric, step_size: f64, limit: f64, across: bool) -> (usize,
     let mut density = autoregression(3, 0.6);
     let settings =
         Nuts { max_tree_depth: MAX_DEPTH, max_energy_error: limit, adaptation: Warmup::Fixed { step_size }, ..Nuts::default() };
-    let (mut kernel, _) = settings.build(&BuildContext { dim: 3, warmup: 0, prior_scales: &[1.0; 3] });
+    let (mut kernel, _) = settings.build(&BuildContext { dim: 3, warmup: 0, prior_scales: &[1.0; 3], blocks: &[] });
     kernel.set_metric(metric.clone());
     let mut rng = stream(9, 0, Purpose::Test);
     let mut state = kernel.init(&mut density, &[0.5, -0.2, 1.0]).unwrap();

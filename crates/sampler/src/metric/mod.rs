@@ -3,17 +3,26 @@
 //! With mass matrix M, momenta are N(0, M), the kinetic energy is ½ pᵀM⁻¹p and the velocity M⁻¹p. M⁻¹ is best near the posterior's
 //! covariance (Neal 2011, section 4.1); settings and files hold M⁻¹, as Stan's `inv_metric` does.
 
+pub(crate) mod directions;
+mod low_rank;
+mod pool;
+mod stored;
+
+pub use stored::MetricFileError;
+
 use crate::PhasePoint;
 use crate::vector::{
     Equal, KickAndDrift, KickAndDriftFrom, Stretches, add_scaled, dot, join, kick_and_square, rows_times, sum_into,
 };
 use ergodic_model::ChainRng;
+use low_rank::LowRank;
 use nalgebra::DMatrix;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
+use stored::StoredMetric;
 
-/// The inverse mass matrix M⁻¹, in one of three shapes.
+/// The inverse mass matrix M⁻¹, in one of four shapes.
 ///
 /// ```
 /// use ergodic_sampler::Metric;
@@ -32,6 +41,7 @@ enum Shape {
     Unit,
     Diagonal { inverse_mass: Vec<f64>, momentum_scale: Vec<f64> },
     Dense(Dense),
+    LowRank(LowRank),
 }
 
 /// A dense inverse mass matrix Σ and the lower factor L of Σ = LLᵀ, column after column.
@@ -40,14 +50,6 @@ struct Dense {
     dim: usize,
     inverse_mass: Vec<f64>,
     factor: Vec<f64>,
-}
-
-/// What a metric is stored as: M⁻¹ alone, the rest follows from it.
-#[derive(Serialize, Deserialize)]
-enum StoredMetric {
-    Unit,
-    Diagonal(Vec<f64>),
-    Dense(usize, Vec<f64>),
 }
 
 /// Why numbers do not make a metric.
@@ -69,6 +71,20 @@ pub enum MetricError {
         rows: usize,
         /// Its columns.
         columns: usize,
+    },
+    /// The parts of a low-rank metric do not fit.
+    #[error("the low-rank metric has {problem}")]
+    LowRank {
+        /// What is wrong.
+        problem: String,
+    },
+    /// Metrics to be pooled are of different shapes or dimensions.
+    #[error("metrics of {first} and of {second} have no common mean; pool metrics of one shape and dimension")]
+    Unlike {
+        /// Shape and dimension of the first.
+        first: String,
+        /// Those of one that differs.
+        second: String,
     },
 }
 
@@ -108,6 +124,28 @@ impl Metric {
         Ok(Self { shape: Shape::Dense(Dense { dim: rows, inverse_mass: values, factor }) })
     }
 
+    /// M⁻¹ = S (I + Uᵀ(Λ − I)U) S, with S = diag(`scales`), the rows of U orthonormal (`directions`, one after the other) and Λ the
+    /// diagonal matrix of their `eigenvalues`: independent coordinates, but for stretches along a few directions.
+    ///
+    /// All operations take O(dim · rank) (Seyboldt, Carlson & Carpenter 2026, arXiv 2603.18845).
+    ///
+    /// # Errors
+    /// When a scale or an eigenvalue is not positive and finite, or the directions are not orthonormal.
+    ///
+    /// ```
+    /// use ergodic_sampler::Metric;
+    /// let half = 0.5_f64.sqrt();
+    /// let metric = Metric::low_rank(vec![1.0, 2.0], vec![half, half], vec![9.0])?;
+    /// // M⁻¹ = S (I + 8 uuᵀ) S, with u = (1, 1)/√2.
+    /// let mut velocity = [0.0; 2];
+    /// metric.velocity(&[1.0, 0.0], &mut velocity);
+    /// assert!((velocity[0] - 5.0).abs() < 1e-14 && (velocity[1] - 8.0).abs() < 1e-14);
+    /// # Ok::<(), ergodic_sampler::MetricError>(())
+    /// ```
+    pub fn low_rank(scales: Vec<f64>, directions: Vec<f64>, eigenvalues: Vec<f64>) -> Result<Self, MetricError> {
+        Ok(Self { shape: Shape::LowRank(LowRank::new(scales, directions, eigenvalues)?) })
+    }
+
     /// Replaces a metric by diag(`inverse_mass`) in place, without allocating when it is diagonal already.
     ///
     /// # Errors
@@ -133,6 +171,7 @@ impl Metric {
             Shape::Unit => None,
             Shape::Diagonal { inverse_mass, .. } => Some(inverse_mass.len()),
             Shape::Dense(dense) => Some(dense.dim),
+            Shape::LowRank(low_rank) => Some(low_rank.dim()),
         }
     }
 
@@ -143,12 +182,13 @@ impl Metric {
             Shape::Unit => None,
             Shape::Diagonal { inverse_mass, .. } => Some(inverse_mass.clone()),
             Shape::Dense(dense) => Some((0..dense.dim).map(|i| dense.inverse_mass[i * (dense.dim + 1)]).collect()),
+            Shape::LowRank(low_rank) => Some(low_rank.diagonal()),
         }
     }
 
     /// Whether M⁻¹ has entries off its diagonal, so that velocities are worth keeping.
-    pub(crate) fn is_dense(&self) -> bool {
-        matches!(self.shape, Shape::Dense(_))
+    pub(crate) fn keeps_velocity(&self) -> bool {
+        matches!(self.shape, Shape::Dense(_) | Shape::LowRank(_))
     }
 
     /// Draws p ~ N(0, M).
@@ -175,6 +215,7 @@ impl Metric {
                     momentum[i] = (momentum[i] - dot(Equal, &column[1..], &momentum[i + 1..])) / column[0];
                 }
             }
+            Shape::LowRank(low_rank) => low_rank.momentum_of(momentum),
         }
     }
 
@@ -192,6 +233,7 @@ impl Metric {
                     *z = dot(Equal, dense.factor_column(i), &momentum[i..]);
                 }
             }
+            Shape::LowRank(low_rank) => low_rank.standardise(momentum, standard),
         }
     }
 
@@ -202,6 +244,7 @@ impl Metric {
             Shape::Unit => dot(Equal, momentum, momentum),
             Shape::Diagonal { inverse_mass, .. } => dot(inverse_mass.as_slice(), momentum, momentum),
             Shape::Dense(dense) => dense.rows().zip(momentum).map(|(row, p)| p * dot(Equal, row, momentum)).sum(),
+            Shape::LowRank(low_rank) => low_rank.square(momentum),
         }
     }
 
@@ -215,6 +258,7 @@ impl Metric {
                 }
             }
             Shape::Dense(dense) => rows_times(&dense.inverse_mass, momentum, velocity),
+            Shape::LowRank(low_rank) => low_rank.velocity(momentum, velocity),
         }
     }
 
@@ -226,9 +270,9 @@ impl Metric {
             Shape::Diagonal { inverse_mass, .. } => {
                 KickAndDrift { kick, time, weights: inverse_mass.as_slice(), gradient, momentum, position }.run();
             }
-            Shape::Dense(dense) => {
+            Shape::Dense(_) | Shape::LowRank(_) => {
                 add_scaled(momentum, kick, gradient);
-                rows_times(&dense.inverse_mass, momentum, velocity);
+                self.velocity(momentum, velocity);
                 add_scaled(position, time, velocity);
             }
         }
@@ -248,26 +292,26 @@ impl Metric {
                 let weights = inverse_mass.as_slice();
                 KickAndDriftFrom { kick, time, weights, gradient, from_momentum, from_position, momentum, position }.run();
             }
-            Shape::Dense(dense) => {
+            Shape::Dense(_) | Shape::LowRank(_) => {
                 momentum.copy_from_slice(from_momentum);
                 add_scaled(momentum, kick, gradient);
-                rows_times(&dense.inverse_mass, momentum, velocity);
+                self.velocity(momentum, velocity);
                 position.copy_from_slice(from_position);
                 add_scaled(position, time, velocity);
             }
         }
     }
 
-    /// Kicks, and sets the kinetic energy; the velocity too when the metric is dense.
+    /// Kicks, and sets the kinetic energy; the velocity too where it is kept.
     pub(crate) fn last_kick(&self, kick: f64, point: &mut PhasePoint) {
         let PhasePoint { momentum, gradient, velocity, .. } = point;
         point.kinetic_energy = 0.5
             * match &self.shape {
                 Shape::Unit => kick_and_square(kick, Equal, gradient, momentum),
                 Shape::Diagonal { inverse_mass, .. } => kick_and_square(kick, inverse_mass.as_slice(), gradient, momentum),
-                Shape::Dense(dense) => {
+                Shape::Dense(_) | Shape::LowRank(_) => {
                     add_scaled(momentum, kick, gradient);
-                    rows_times(&dense.inverse_mass, momentum, velocity);
+                    self.velocity(momentum, velocity);
                     dot(Equal, momentum, velocity)
                 }
             };
@@ -282,7 +326,7 @@ impl Metric {
         match &self.shape {
             Shape::Unit => join(Equal, stretches, total),
             Shape::Diagonal { inverse_mass, .. } => join(inverse_mass.as_slice(), stretches, total),
-            Shape::Dense(_) => {
+            Shape::Dense(_) | Shape::LowRank(_) => {
                 sum_into(total, sums[0], sums[1]);
                 // The product with a sum, half of p added and half of q taken away.
                 let with = |point: &PhasePoint, sum: &[f64], [p, q]: [&PhasePoint; 2], sign: f64| {
@@ -322,109 +366,5 @@ fn check_variances(inverse_mass: &[f64]) -> Result<(), MetricError> {
     }
 }
 
-impl From<Metric> for StoredMetric {
-    fn from(metric: Metric) -> Self {
-        match metric.shape {
-            Shape::Unit => Self::Unit,
-            Shape::Diagonal { inverse_mass, .. } => Self::Diagonal(inverse_mass),
-            Shape::Dense(dense) => Self::Dense(dense.dim, dense.inverse_mass),
-        }
-    }
-}
-
-impl TryFrom<StoredMetric> for Metric {
-    type Error = MetricError;
-
-    fn try_from(stored: StoredMetric) -> Result<Self, MetricError> {
-        match stored {
-            StoredMetric::Unit => Ok(Self::unit()),
-            StoredMetric::Diagonal(inverse_mass) => Self::diagonal(inverse_mass),
-            StoredMetric::Dense(dim, values) if values.len() == dim * dim => Self::dense(DMatrix::from_vec(dim, dim, values)),
-            StoredMetric::Dense(dim, values) => {
-                let columns = values.len().checked_div(dim).unwrap_or(0);
-                Err(MetricError::NotPositiveDefinite { rows: dim, columns })
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ergodic_model::{Purpose, stream};
-
-    fn dense() -> Metric {
-        Metric::dense(DMatrix::from_row_slice(3, 3, &[4.0, 1.0, 0.5, 1.0, 2.0, -0.3, 0.5, -0.3, 1.0])).unwrap()
-    }
-
-    #[test]
-    fn momenta_have_the_mass_matrix_as_variance() {
-        // E[p pᵀ] = M, so E[p (M⁻¹p)ᵀ] = I. With 40,000 draws an entry's standard error is at most √2/200 = 0.007; 0.036 is five of
-        // them, so nine entries of three metrics raise a false alarm with probability below 2e-5. Momenta scaled by M⁻¹ instead of M,
-        // the broken twin, miss by more than 0.5.
-        let mut rng = stream(3, 0, Purpose::Test);
-        for metric in [Metric::unit(), Metric::diagonal(vec![4.0, 0.25, 1.0]).unwrap(), dense()] {
-            let (mut p, mut v) = (vec![0.0; 3], vec![0.0; 3]);
-            let mut sum = [[0.0; 3]; 3];
-            let draws = 40_000;
-            for _ in 0..draws {
-                metric.sample_momentum(&mut rng, &mut p);
-                metric.velocity(&p, &mut v);
-                for (row, p) in sum.iter_mut().zip(&p) {
-                    for (entry, v) in row.iter_mut().zip(&v) {
-                        *entry += p * v / f64::from(draws);
-                    }
-                }
-            }
-            for (i, row) in sum.iter().enumerate() {
-                for (j, entry) in row.iter().enumerate() {
-                    // p_i v_j has variance up to M_ii Σ_jj, which the dense case raises above 1.
-                    let expected = if i == j { 1.0 } else { 0.0 };
-                    assert!((entry - expected).abs() < 0.036 * 2.0, "entry {i},{j} is {entry}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn kinetic_energy_is_half_momentum_times_velocity() {
-        for metric in [Metric::unit(), Metric::diagonal(vec![4.0, 0.25, 1.0]).unwrap(), dense()] {
-            let p = [0.3, -1.2, 2.0];
-            let mut v = [0.0; 3];
-            metric.velocity(&p, &mut v);
-            assert!((metric.kinetic_energy(&p) - 0.5 * dot(Equal, &p, &v)).abs() < 1e-14);
-        }
-    }
-
-    #[test]
-    fn standard_momenta_have_the_kinetic_energy_of_half_their_square_and_lead_back() {
-        for metric in [Metric::unit(), Metric::diagonal(vec![4.0, 0.25, 1.0]).unwrap(), dense()] {
-            let p = [0.3, -1.2, 2.0];
-            let mut z = [0.0; 3];
-            metric.standardise_momentum(&p, &mut z);
-            assert!((metric.kinetic_energy(&p) - 0.5 * dot(Equal, &z, &z)).abs() < 1e-14);
-            metric.scale_momentum(&mut z);
-            assert!(z.iter().zip(&p).all(|(a, b)| (a - b).abs() < 1e-14));
-        }
-    }
-
-    #[test]
-    fn a_metric_survives_storage_bit_for_bit() {
-        for metric in [Metric::unit(), Metric::diagonal(vec![4.0, 0.1, 1e-8]).unwrap(), dense()] {
-            let bytes = postcard::to_stdvec(&metric).unwrap();
-            assert_eq!(postcard::from_bytes::<Metric>(&bytes).unwrap(), metric);
-        }
-    }
-
-    #[test]
-    fn impossible_metrics_are_refused() {
-        assert!(matches!(Metric::diagonal(vec![1.0, 0.0]), Err(MetricError::Variance { coordinate: 1, .. })));
-        assert!(Metric::diagonal(vec![f64::NAN]).is_err());
-        assert!(Metric::dense(DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 2.0, 1.0])).is_err());
-        assert!(Metric::dense(DMatrix::from_row_slice(2, 2, &[1.0, 0.5, 0.0, 1.0])).is_err());
-        assert!(Metric::dense(DMatrix::from_row_slice(1, 2, &[1.0, 0.5])).is_err());
-        let mut metric = Metric::diagonal(vec![1.0, 2.0]).unwrap();
-        assert!(metric.set_diagonal(&[1.0, f64::INFINITY]).is_err());
-        assert_eq!(metric.inverse_mass_diagonal(), Some(vec![1.0, 2.0]));
-    }
-}
+mod tests;

@@ -1,0 +1,107 @@
+//! Write metrics to files and read them back: M⁻¹ alone, from which the rest follows.
+
+use super::{LowRank, Metric, MetricError, Shape};
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a metric is stored as.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredMetric {
+    Unit,
+    Diagonal(Vec<f64>),
+    Dense(usize, Vec<f64>),
+    LowRank { scales: Vec<f64>, directions: Vec<f64>, eigenvalues: Vec<f64> },
+}
+
+/// Why a metric could not be saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricFileError {
+    /// A file could not be read or written.
+    #[error("cannot {action} the metric '{}': {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file holds no metric.
+    #[error("'{}' holds no usable metric: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Metric {
+    /// Saves the metric as JSON: written beside `path`, synced and renamed, so that a file at `path` is always whole.
+    ///
+    /// # Errors
+    /// When the file cannot be written; an older file at `path` is then untouched.
+    ///
+    /// ```
+    /// use ergodic_sampler::Metric;
+    /// # let place = tempfile::tempdir()?;
+    /// # let file = place.path().join("metric.json");
+    /// let metric = Metric::diagonal(vec![4.0, 0.1])?;
+    /// metric.save(&file)?;
+    /// assert_eq!(Metric::load(&file)?, metric);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), MetricFileError> {
+        let path = path.as_ref();
+        let written = crate::checkpoint::write_aside(path, |file| serde_json::to_writer(file, self).map_err(Into::into));
+        written.map_err(|source| MetricFileError::Io { action: "write", path: path.to_owned(), source })
+    }
+
+    /// Loads a metric that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its numbers make no metric.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, MetricFileError> {
+        let path = path.as_ref();
+        let text =
+            fs::read_to_string(path).map_err(|source| MetricFileError::Io { action: "read", path: path.to_owned(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|error| MetricFileError::Malformed { path: path.to_owned(), problem: error.to_string() })
+    }
+}
+
+impl From<Metric> for StoredMetric {
+    fn from(metric: Metric) -> Self {
+        match metric.shape {
+            Shape::Unit => Self::Unit,
+            Shape::Diagonal { inverse_mass, .. } => Self::Diagonal(inverse_mass),
+            Shape::Dense(dense) => Self::Dense(dense.dim, dense.inverse_mass),
+            Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => {
+                Self::LowRank { scales, directions, eigenvalues }
+            }
+        }
+    }
+}
+
+impl TryFrom<StoredMetric> for Metric {
+    type Error = MetricError;
+
+    fn try_from(stored: StoredMetric) -> Result<Self, MetricError> {
+        match stored {
+            StoredMetric::Unit => Ok(Self::unit()),
+            StoredMetric::Diagonal(inverse_mass) => Self::diagonal(inverse_mass),
+            StoredMetric::Dense(dim, values) if dim.checked_mul(dim) == Some(values.len()) => {
+                Self::dense(DMatrix::from_vec(dim, dim, values))
+            }
+            StoredMetric::Dense(dim, values) => {
+                let columns = values.len().checked_div(dim).unwrap_or(0);
+                Err(MetricError::NotPositiveDefinite { rows: dim, columns })
+            }
+            StoredMetric::LowRank { scales, directions, eigenvalues } => Self::low_rank(scales, directions, eigenvalues),
+        }
+    }
+}
