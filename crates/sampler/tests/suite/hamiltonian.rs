@@ -3,8 +3,8 @@
 use crate::support::{autoregression, mean_and_error, normal};
 use ergodic_model::{LogDensity, Purpose, density, stream};
 use ergodic_sampler::{
-    BuildContext, Chees, Counted, Ghmc, GradientBased, HamiltonianKernel, Hmc, Info, Kernel, Mala, Method, Nuts, Run, RunError,
-    Walnuts, sample,
+    Adaptation, BuildContext, Chees, CheesAdaptation, Counted, Ghmc, HamiltonianKernel, Hmc, Info, Kernel, Mala, Meeting,
+    Member, Method, Nuts, Run, RunError, Walnuts, sample,
 };
 
 /// A normal whose gradient is not a number away from where a chain begins.
@@ -23,8 +23,7 @@ fn gradients_that_are_not_numbers_end_the_search<M: Method>(method: &M) {
         method.build(&BuildContext { dim: 2, warmup: 100, prior_scales: &[1.0; 2], blocks: &[] });
     let mut state = kernel.init(&mut counted, &[0.5, -0.5]).unwrap();
     let mut rng = stream(1, 0, Purpose::Test);
-    let error =
-        ergodic_sampler::Adaptation::init(&mut adaptation, &mut kernel, &mut counted, &mut state, &mut rng).unwrap_err();
+    let error = adaptation.init(&mut kernel, &mut counted, &mut state, &mut rng).unwrap_err();
     assert!(error.to_string().contains("steps are still rejected"), "{}: {error}", M::NAME);
     assert!(counted.evaluations() < 110, "{}: {} evaluations", M::NAME, counted.evaluations());
 
@@ -127,14 +126,44 @@ fn chees_of_one_chain_keeps_its_length_and_limits_hold() {
 }
 
 #[test]
-fn chees_learns_one_metric_from_the_draws_of_all_chains() {
-    // With a metric of its own, a chain of 60 warm-up draws would leave one of 1 and 10⁴ in another unit; the step size tells.
+fn chees_measures_time_in_the_scales_of_the_posterior() {
+    // Under the unit metric, the broken twin, the step size would be a thousand times smaller.
     let run = Run { chains: 8, warmup: 200, draws: 10, seed: 4, ..Run::default() };
-    let wide = sample(&normal(&[1.0, 1e-3, 1e3]), &Chees::default(), &run).unwrap();
-    let metric = GradientBased { final_share: 0.0, early_share: 0.0, first_window: 1000, ..GradientBased::default() };
-    let plain = sample(&normal(&[1.0; 3]), &Chees { metric, ..Chees::default() }, &run).unwrap();
-    let ratio = tuned(&wide, "step_size")[0] / tuned(&plain, "step_size")[0];
+    let step_size = |scales: &[f64]| tuned(&sample(&normal(scales), &Chees::default(), &run).unwrap(), "step_size")[0];
+    let ratio = step_size(&[1.0, 1e-3, 1e3]) / step_size(&[1.0; 3]);
     assert!((0.6..1.6).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn chains_of_chees_have_their_own_metric_early_and_one_metric_later() {
+    let mut target = autoregression(4, 0.8);
+    let (warmup, prior_scales) = (60, [1.0; 4]);
+    let mut rngs: Vec<_> = (0..3).map(|chain| stream(8, chain, Purpose::Test)).collect();
+    let mut begin = |rng: &mut ergodic_model::ChainRng| {
+        let (mut kernel, mut adaptation) =
+            Chees::default().build(&BuildContext { dim: 4, warmup, prior_scales: &prior_scales });
+        let mut state = kernel.init(&mut target, &[0.3, -0.1, 0.2, 0.5]).unwrap();
+        adaptation.init(&mut kernel, &mut target, &mut state, rng).unwrap();
+        (kernel, adaptation, state)
+    };
+    let mut chains: Vec<_> = rngs.iter_mut().map(&mut begin).collect();
+    for iteration in 0..warmup {
+        for ((kernel, adaptation, state), rng) in chains.iter_mut().zip(&mut rngs) {
+            let info = kernel.step(&mut target, state, rng).unwrap();
+            adaptation.update(kernel, &mut target, state, &info, iteration, rng).unwrap();
+        }
+        let members = chains.iter_mut().enumerate();
+        let members = members.map(|(chain, (kernel, adaptation, state))| Member { chain, kernel, adaptation, state });
+        CheesAdaptation::meet(&mut Meeting::new(8, iteration + 1, warmup, 0), &mut members.collect::<Vec<_>>());
+        let diagonal = |chain: usize| chains[chain].0.metric().inverse_mass_diagonal().unwrap();
+        // The early share ends with iteration 18.
+        let together = iteration + 1 >= 18;
+        if together || iteration == 12 {
+            assert_eq!(diagonal(0) == diagonal(1) && diagonal(0) == diagonal(2), together, "after iteration {iteration}");
+            let step_size = |chain: usize| chains[chain].0.step_size();
+            assert_eq!(step_size(0) == step_size(1) && step_size(0) == step_size(2), together, "after iteration {iteration}");
+        }
+    }
 }
 
 #[test]
