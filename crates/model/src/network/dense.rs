@@ -1,4 +1,4 @@
-//! Compute dense layers on panels: forward, back-propagated deltas, and the gradients of weights and biases.
+//! Hold a dense layer, and compute on panels what goes back through it: deltas, and the gradients of weights and biases.
 //!
 //! A panel is `[feature][row]`, rows contiguous, so each weight is broadcast over vectors of rows. Sums live in a tile of registers:
 //! up to five features by four vectors of rows on processors with 32 vector registers, five by two on others.
@@ -7,9 +7,6 @@ use super::DenseLayer;
 use super::block::panel_rows;
 use crate::simd::{Lanes, Real};
 use std::ops::Range;
-
-/// Inputs that a forward tile sums over at once: a chunk of a panel of 32 kB.
-const FORWARD_INPUTS: usize = 64;
 
 /// Bytes of a block's inputs that stay in the first-level cache while all rows of a weight gradient pass over them.
 const GRADIENT_BYTES: usize = 32 << 10;
@@ -122,132 +119,6 @@ pub(crate) const BACK_ROWS: usize = 5;
 pub(super) fn tiles(total: usize, largest: usize) -> (usize, usize, usize) {
     let count = total.div_ceil(largest).max(1);
     (count, total % count, total / count)
-}
-
-/// Writes W·x + b of one panel: `input` is `[in][vectors]`, `output` `[out][vectors]`.
-#[inline(always)]
-pub(crate) fn forward<L: Lanes>(l: L, layer: Dense<'_, L::E>, input: &[L::V], output: &mut [L::V], vectors: usize) {
-    l.outline(
-        #[inline(always)]
-        || {
-            // Many inputs go in chunks that stay in the first-level cache; the sums wait in `output`.
-            let (chunks, larger_chunks, chunk_size) = tiles(layer.inputs, FORWARD_INPUTS);
-            let (count, larger, size) = tiles(layer.outputs, 5);
-            let mut first = 0;
-            for chunk in 0..chunks {
-                let inputs = first..first + chunk_size + usize::from(chunk < larger_chunks);
-                first = inputs.end;
-                let mut row = 0;
-                for tile in 0..count {
-                    let rows = size + usize::from(tile < larger);
-                    match rows {
-                        5 => forward_rows::<L, 5>(l, layer, input, output, vectors, row, inputs.clone()),
-                        4 => forward_rows::<L, 4>(l, layer, input, output, vectors, row, inputs.clone()),
-                        3 => forward_rows::<L, 3>(l, layer, input, output, vectors, row, inputs.clone()),
-                        2 => forward_rows::<L, 2>(l, layer, input, output, vectors, row, inputs.clone()),
-                        _ => forward_rows::<L, 1>(l, layer, input, output, vectors, row, inputs.clone()),
-                    }
-                    row += rows;
-                }
-            }
-        },
-    )
-}
-
-#[inline(always)]
-fn forward_rows<L: Lanes, const M: usize>(
-    l: L,
-    layer: Dense<'_, L::E>,
-    input: &[L::V],
-    output: &mut [L::V],
-    vectors: usize,
-    row: usize,
-    inputs: Range<usize>,
-) {
-    let mut column = 0;
-    while column < vectors {
-        let left = vectors - column;
-        let step = if L::MANY_REGISTERS { left.min(4) } else { left.min(2) };
-        match step {
-            4 if L::MANY_REGISTERS => forward_tile::<L, M, 4>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            3 if L::MANY_REGISTERS => forward_tile::<L, M, 3>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            2 => forward_tile::<L, M, 2>(l, layer, input, output, vectors, row, column, inputs.clone()),
-            _ => forward_tile::<L, M, 1>(l, layer, input, output, vectors, row, column, inputs.clone()),
-        }
-        column += step;
-    }
-}
-
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the panel's parts stay apart so that they stay in registers")]
-fn forward_tile<L: Lanes, const M: usize, const N: usize>(
-    l: L,
-    layer: Dense<'_, L::E>,
-    input: &[L::V],
-    output: &mut [L::V],
-    vectors: usize,
-    row: usize,
-    column: usize,
-    inputs: Range<usize>,
-) {
-    let mut sums = [[l.splat(L::E::ZERO); N]; M];
-    if inputs.start == 0 {
-        let biases = &layer.biases[row..row + M];
-        for m in 0..M {
-            sums[m] = [l.splat(biases[m]); N];
-        }
-    } else {
-        for m in 0..M {
-            let from = &output[(row + m) * vectors + column..][..N];
-            sums[m].copy_from_slice(from);
-        }
-    }
-    let mut weights: [&[L::E]; M] = [&[]; M];
-    for (m, weights) in weights.iter_mut().enumerate() {
-        *weights = &layer.weights[(row + m) * layer.inputs + inputs.start..][..inputs.len()];
-    }
-    if M * N <= 4 {
-        // Few sums: two sets of them, so that no product waits for the one before.
-        let mut others = [[l.splat(L::E::ZERO); N]; M];
-        for i in 0..inputs.len() / 2 {
-            add_input(l, &weights, 2 * i, &input[(inputs.start + 2 * i) * vectors + column..], &mut sums);
-            add_input(l, &weights, 2 * i + 1, &input[(inputs.start + 2 * i + 1) * vectors + column..], &mut others);
-        }
-        if inputs.len() % 2 == 1 {
-            add_input(l, &weights, inputs.len() - 1, &input[(inputs.end - 1) * vectors + column..], &mut sums);
-        }
-        for m in 0..M {
-            for n in 0..N {
-                sums[m][n] = l.add(sums[m][n], others[m][n]);
-            }
-        }
-    } else {
-        for i in 0..inputs.len() {
-            add_input(l, &weights, i, &input[(inputs.start + i) * vectors + column..], &mut sums);
-        }
-    }
-    for m in 0..M {
-        let to = &mut output[(row + m) * vectors + column..][..N];
-        to.copy_from_slice(&sums[m]);
-    }
-}
-
-/// Adds one input's products with M rows of weights.
-#[inline(always)]
-fn add_input<L: Lanes, const M: usize, const N: usize>(
-    l: L,
-    weights: &[&[L::E]; M],
-    i: usize,
-    input: &[L::V],
-    sums: &mut [[L::V; N]; M],
-) {
-    let x: &[L::V] = &input[..N];
-    for m in 0..M {
-        let weight = l.splat(weights[m][i]);
-        for n in 0..N {
-            sums[m][n] = l.fma(weight, x[n], sums[m][n]);
-        }
-    }
 }
 
 /// Writes the deltas of the layer below, (Wᵀ·delta)·slope: `delta` is `[out][vectors]`, `stored` and `below` are `[in][vectors]`.

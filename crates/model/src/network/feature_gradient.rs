@@ -4,7 +4,8 @@
 //! what the output layer's weights are given the features; the second takes derivatives back through the hidden layers.
 
 use super::block::{PackedRows, padded_rows, panel_rows};
-use super::dense::{Dense, Panels, Sides, add_weight_gradient, back_propagate, forward};
+use super::dense::{Dense, Panels, Sides, add_weight_gradient, back_propagate};
+use super::forward::forward;
 use super::gram::add_gram;
 use super::{DenseLayer, DenseNetwork};
 use crate::simd::{AlignedBuffer, Lanes, Real};
@@ -266,7 +267,7 @@ impl<E: Real> Forward<'_, E> {
                 Some(values) => panel.of_mut::<L>(values.as_mut_slice(), layer.outputs),
                 None => &mut features[..vectors * width],
             };
-            forward(l, Dense::of(*layer, self.position), input, output, vectors);
+            forward(l, Dense::of(*layer, self.position), input, output, vectors, false);
             let slopes = if layer.activation.stores_slope() {
                 panel.of_mut::<L>(self.slopes[i].as_mut_slice(), layer.outputs)
             } else {
@@ -340,7 +341,7 @@ impl<E: Real> Backward<'_, E> {
         let (values, residuals) = features.split_at_mut(vectors * (hidden + 1));
         let fitted = &mut L::vectors_mut(self.outputs.as_mut_slice())[..vectors * outputs];
         let OutputLayer { weights, biases, .. } = self.output_layer;
-        forward(l, Dense { weights, biases, inputs: hidden, outputs }, &values[..vectors * hidden], fitted, vectors);
+        forward(l, Dense { weights, biases, inputs: hidden, outputs }, &values[..vectors * hidden], fitted, vectors, false);
         let mask = &L::vectors(&self.mask.as_slice()[panel_rows::<E>() - panel.rows..])[..vectors];
         for output in 0..outputs {
             let mut squares = l.splat(E::ZERO);

@@ -4,11 +4,13 @@
 //! weights are summed over the block and deltas replace the values below. So little memory is in use that it stays in the nearest
 //! caches, and sums across vector lanes happen once a block. Sums over blocks are in f64 and in the order of the rows.
 
+use super::activation::Activation;
 use super::block::{PackedRows, Place, padded_rows, panel_rows};
-use super::dense::{BACK_ROWS, Below, Dense, Panels, Sides, add_weight_gradient, back_propagate_in_place, forward};
+use super::dense::{BACK_ROWS, Below, Dense, Panels, Sides, add_weight_gradient, back_propagate_in_place};
+use super::forward::forward;
 use super::narrow::{NarrowSides, back_propagate_narrow, is_narrow};
 use super::sums::VectorSums;
-use super::wide::{WideLayers, least_panels};
+use super::wide::{WideLayers, is_wide, least_panels};
 use super::{DenseLayer, DenseNetwork as Network};
 use crate::likelihood_block::{BlockLikelihood, LikelihoodPanel, LikelihoodSum, RowScratch};
 use crate::simd::{AlignedBuffer, Lanes, Real};
@@ -16,15 +18,22 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of inputs and values that a block may take: more of them would leave the nearest caches before the gradient reads them.
-const BLOCK_BYTES: usize = 128 << 10;
+/// Bytes of inputs and values that a block may take of the second-level cache. More rows mean fewer sums across lanes.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// The same where a layer is wide: its sums need no lanes added up.
+const WIDE_BLOCK_BYTES: usize = 128 << 10;
+
+/// Most panels of a block, unless a wide layer asks for more.
+const MOST_PANELS: usize = 6;
 
 /// Panels of a block.
 fn panels_per_block<E>(network: &Network) -> usize {
     let widths: usize = network.layers().iter().map(|layer| layer.outputs).sum();
     let panel = (network.num_inputs() + widths) * panel_rows::<E>() * size_of::<E>();
     let least = least_panels::<E>(network);
-    (BLOCK_BYTES / panel).clamp(least, least.max(4))
+    let bytes = if network.layers().iter().any(is_wide) { WIDE_BLOCK_BYTES } else { BLOCK_BYTES };
+    (bytes / panel).clamp(least, least.max(MOST_PANELS))
 }
 
 /// The rows that a gradient sums over; chains share them.
@@ -315,13 +324,17 @@ fn add_block<L: Lanes>(
         let targets = here.of(targets, num_targets);
         sum.add(l, LikelihoodPanel { outputs: &mut *outputs, targets, mask, rows: rows_here, num_outputs });
         buffers.bias_sums[top].add(l, outputs, here.vectors);
+        if is_narrow(layers) {
+            // While the values below are near.
+            back_panel(l, layers, position, top, buffers, here);
+        }
     }
     for (i, layer) in layers.iter().enumerate().rev() {
         let narrow = i == top && is_narrow(layers);
         let (weights, biases) = gradient[layer.offset..layer.biases().end].split_at_mut(layer.inputs * layer.outputs);
-        let (lower, upper) = buffers.values.split_at_mut(i);
-        let delta = L::vectors(upper[0].as_slice());
         if !narrow {
+            let (lower, upper) = buffers.values.split_at(i);
+            let delta = L::vectors(upper[0].as_slice());
             let input = lower.last().map_or(inputs, |values| L::vectors(values.as_slice()));
             let sides = Sides { panels, delta, outputs: layer.outputs, input, inputs: layer.inputs };
             if buffers.wide.includes(i) {
@@ -330,29 +343,43 @@ fn add_block<L: Lanes>(
                 add_weight_gradient(l, sides, 0..layer.outputs, 0..layer.inputs, weights, &mut []);
             }
         }
-        if let Some(values) = lower.last_mut() {
-            let (values, activation) = (L::vectors_mut(values.as_mut_slice()), layers[i - 1].activation);
-            let (slope, slopes) = (activation.slope(), L::vectors(buffers.slopes[i - 1].as_slice()));
+        if i > 0 && !narrow {
             for p in 0..rows.div_ceil(panel) {
-                let here = place(p);
-                let delta = here.of(delta, layer.outputs);
-                let slopes = if activation.stores_slope() { here.of(slopes, layer.inputs) } else { &[] };
-                let (dense, vectors) = (Dense::of(*layer, position), here.vectors);
-                let values = here.of_mut(values, layer.inputs);
-                let sums = buffers.bias_sums[i - 1].vectors_mut::<L>();
-                if narrow {
-                    let sides = NarrowSides { delta, slopes, slope, vectors };
-                    back_propagate_narrow(l, dense, sides, values, sums, buffers.narrow_sums.vectors_mut::<L>());
-                } else {
-                    let tile = L::vectors_mut(buffers.tile.as_mut_slice());
-                    back_propagate_in_place(l, dense, delta, Below { values, slopes, slope, sums, tile, vectors });
-                }
+                back_panel(l, layers, position, i, buffers, place(p));
             }
         }
         buffers.bias_sums[i].take(l, biases);
         if narrow {
             buffers.narrow_sums.take(l, weights);
         }
+    }
+}
+
+/// Takes the deltas of one panel back through layer `i`.
+#[inline(always)]
+fn back_panel<L: Lanes>(
+    l: L,
+    layers: &[DenseLayer],
+    position: &[L::E],
+    i: usize,
+    buffers: &mut Buffers<'_, L::E>,
+    here: Place,
+) {
+    let (layer, activation) = (layers[i], layers[i - 1].activation);
+    let (lower, upper) = buffers.values.split_at_mut(i);
+    let delta = here.of(L::vectors(upper[0].as_slice()), layer.outputs);
+    let values = here.of_mut(L::vectors_mut(lower[i - 1].as_mut_slice()), layer.inputs);
+    let slopes = L::vectors(buffers.slopes[i - 1].as_slice());
+    let slopes = if activation.stores_slope() { here.of(slopes, layer.inputs) } else { &[] };
+    let (slope, vectors) = (activation.slope(), here.vectors);
+    let sums = buffers.bias_sums[i - 1].vectors_mut::<L>();
+    let dense = Dense::of(layer, position);
+    if i + 1 == layers.len() && is_narrow(layers) {
+        let sides = NarrowSides { delta, slopes, slope, vectors };
+        back_propagate_narrow(l, dense, sides, values, sums, buffers.narrow_sums.vectors_mut::<L>());
+    } else {
+        let tile = L::vectors_mut(buffers.tile.as_mut_slice());
+        back_propagate_in_place(l, dense, delta, Below { values, slopes, slope, sums, tile, vectors });
     }
 }
 
@@ -376,8 +403,11 @@ fn forward_panel<L: Lanes>(
             }
             _ => &mut [],
         };
-        forward(l, Dense::of(*layer, position), input, output, here.vectors);
-        layer.activation.apply(l, output, slopes);
+        let rectify = layer.activation == Activation::Relu;
+        forward(l, Dense::of(*layer, position), input, output, here.vectors, rectify);
+        if !rectify {
+            layer.activation.apply(l, output, slopes);
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! 2015): two products forward, two back and two for the gradients, on panels `[feature][row]` as in the fused gradient.
 
 use super::block::{PackedRows, Place, padded_rows, panel_rows};
-use super::dense::{Dense, Panels, Sides, Slope, add_weight_gradient, back_propagate, forward};
+use super::dense::{Dense, Panels, Sides, Slope, add_weight_gradient, back_propagate};
+use super::forward::forward;
 use super::{DenseLayer, DenseNetwork as Network};
 use crate::ChainRng;
 use crate::simd::{AlignedBuffer, Lanes, Real};
@@ -184,7 +185,8 @@ impl<F: FnMut(&mut OutputPanel<'_>) -> f64> Pass<'_, F> {
             let variances = place.of_mut(L::vectors_mut(variances.as_mut_slice()), layer.outputs);
             let sides = [(input, &mut *values), (squared_input, &mut *variances)];
             for ((input, output), weights) in sides.into_iter().zip(self.weights) {
-                forward(l, Dense::of(layer, weights), place.of(L::vectors(input), layer.inputs), output, place.vectors);
+                let (dense, input) = (Dense::of(layer, weights), place.of(L::vectors(input), layer.inputs));
+                forward(l, dense, input, output, place.vectors, false);
             }
             let noise = &mut noise.as_mut_slice()[..place.vectors * L::WIDTH * layer.outputs];
             for z in noise.iter_mut() {

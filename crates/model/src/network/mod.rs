@@ -10,6 +10,7 @@ mod dense_network;
 mod feature_gradient;
 #[cfg(test)]
 mod feature_gradient_tests;
+mod forward;
 mod fused;
 #[cfg(test)]
 mod fused_tests;

@@ -24,7 +24,7 @@ const WIDE_INPUTS: usize = 64;
 const WIDE_OUTPUTS: usize = 32;
 
 /// Whether the layer's weight gradient is computed here.
-fn is_wide(layer: &DenseLayer) -> bool {
+pub(super) fn is_wide(layer: &DenseLayer) -> bool {
     layer.inputs >= WIDE_INPUTS && layer.outputs >= WIDE_OUTPUTS
 }
 
