@@ -8,7 +8,7 @@
 use crate::effort;
 use crate::model::{COUNTS, Fault, HEAVY_TAILS, LEARNED_NOISE, SAMPLED_SCALES, Setting};
 use ergodic_model::{Purpose, stream};
-use ergodic_sampler::{BuildContext, ChainState, Hmc, Kernel, Method, Nuts, SliceGhmc, Warmup};
+use ergodic_sampler::{Adaptation, BuildContext, ChainState, Hmc, Kernel, Method, Nuts, SliceGhmc, Warmup};
 
 /// Chains, and transitions of each.
 const CHAINS: usize = 100;
@@ -32,9 +32,9 @@ fn largest_statistic<M: Method>(setting: &Setting, method: &M, fault: Fault) -> 
     }
     reference.iter_mut().for_each(|all| all.sort_by(f64::total_cmp));
 
-    let chains = CHAINS * effort();
-    let mut averages = vec![vec![0.0; chains]; 2 * reference.len()];
-    for chain in 0..chains {
+    // Per chain, the average of each function's rank and of its squared distance from the middle.
+    let averages_of = |chain: usize| {
+        let mut averages = vec![0.0; 2 * reference.len()];
         let mut rng = stream(32, chain, Purpose::Test);
         let (mut position, mut targets) = setting.joint_draw(&mut rng);
         let dim = position.len();
@@ -44,18 +44,22 @@ fn largest_statistic<M: Method>(setting: &Setting, method: &M, fault: Fault) -> 
             let model = setting.model(&targets, fault);
             let mut density = model.density();
             let mut state = kernel.init(&mut density, &position).expect("it evaluates");
-            ergodic_sampler::Adaptation::init(&mut adaptation, &mut kernel, &mut density, &mut state, &mut rng).expect("fixed");
+            adaptation.init(&mut kernel, &mut density, &mut state, &mut rng).expect("the step size is fixed");
             kernel.step(&mut density, &mut state, &mut rng).expect("it evaluates");
             position.copy_from_slice(state.position());
             targets = model.simulate(&position, &mut rng);
             let functions = setting.model(&targets, Fault::None).functions(&position);
-            for (number, (value, all)) in functions.iter().zip(&reference).enumerate() {
+            for (pair, (value, all)) in averages.chunks_mut(2).zip(functions.iter().zip(&reference)) {
                 let rank = all.partition_point(|x| x < value) as f64 / REFERENCE as f64;
-                averages[2 * number][chain] += rank / STEPS as f64;
-                averages[2 * number + 1][chain] += (rank - 0.5).powi(2) / STEPS as f64;
+                pair[0] += rank / STEPS as f64;
+                pair[1] += (rank - 0.5).powi(2) / STEPS as f64;
             }
         }
-    }
+        averages
+    };
+    let chains: Vec<Vec<f64>> = (0..CHAINS * effort()).map(averages_of).collect();
+    let of_all = |number: usize| chains.iter().map(|averages| averages[number]).collect::<Vec<f64>>();
+    let averages: Vec<Vec<f64>> = (0..2 * reference.len()).map(of_all).collect();
     let statistic = |(number, averages): (usize, &Vec<f64>)| {
         let n = averages.len() as f64;
         let mean = averages.iter().sum::<f64>() / n;
