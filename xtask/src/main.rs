@@ -30,6 +30,8 @@ const CHECK: &[Step] = &[
 const VERIFY: &[Step] = &[
     full("invariance", &["test", "--release", "--test", "invariance", "--", "--nocapture"]),
     full("laws", &["test", "--release", "--test", "laws", "--", "--nocapture"]),
+    full("metrics", &["test", "--release", "--test", "metrics", "--", "--nocapture"]),
+    full("calibration", &["test", "--release", "-p", "ergodic-sampler", "--test", "calibration", "--", "--nocapture"]),
     full("tempering", &["test", "--release", "--test", "tempering", "--", "--nocapture"]),
     full("posteriordb", &["test", "--release", "--test", "posteriordb", "--", "--nocapture"]),
     full("every sampler", &["test", "--release", "--test", "posteriordb", "--", "--ignored", "--nocapture"]),
@@ -40,7 +42,7 @@ const VERIFY: &[Step] = &[
 ];
 
 const fn full(name: &'static str, arguments: &'static [&'static str]) -> Step {
-    Step { name, arguments, environment: &[("PROPTEST_CASES", "1024")] }
+    Step { name, arguments, environment: &[("PROPTEST_CASES", "1024"), ("ERGODIC_CALIBRATION", "8")] }
 }
 
 fn main() -> ExitCode {

@@ -45,7 +45,8 @@ impl LowRank {
         for i in 0..rank {
             for j in 0..=i {
                 let product = dot(Equal, direction(i), direction(j));
-                if !((product - f64::from(u8::from(i == j))).abs() <= ORTHONORMAL) {
+                let distance = (product - f64::from(u8::from(i == j))).abs();
+                if distance > ORTHONORMAL || distance.is_nan() {
                     return error(format!("directions {j} and {i} with the product {product}; they must be orthonormal"));
                 }
             }
