@@ -144,7 +144,7 @@ impl Draws {
     /// What tables, plots and files write beside these draws; `None` when they follow the posterior itself.
     #[must_use]
     pub fn caveat(&self) -> Option<String> {
-        self.origin.caveat_at(self.report.temperatures)
+        self.report.caveat(self.origin)
     }
 
     /// The chains; independent draws are one chain.

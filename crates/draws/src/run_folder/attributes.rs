@@ -102,7 +102,7 @@ impl Attributes {
         (self.likelihood_temperature, self.prior_temperature) = (report.temperatures.likelihood, report.temperatures.prior);
         self.sampling_time = report.seconds;
         self.inference_library_version.clone_from(&report.version);
-        self.caveat = self.origin.caveat_at(report.temperatures).unwrap_or_default();
+        self.caveat = report.caveat(self.origin).unwrap_or_default();
         self.chain_outcomes = report.chains.iter().map(|chain| describe(&chain.outcome)).collect();
         self.report = report.clone();
     }

@@ -5,6 +5,7 @@
 //! far from the target less weight (Robnik et al.'s, as in BlackJAX). What is kept is the geometric mean of the step sizes of the second
 //! half of the tuning: the last one alone is off by 16 to 25 %, however long the tuning.
 
+use super::energy_watch::EnergyWatch;
 use super::mclmc::MclmcKernel;
 use super::step_size::find_step_size;
 use super::{MicrocanonicalKernel, MicrocanonicalState};
@@ -24,7 +25,7 @@ const SHRINK: f64 = 0.8;
 /// What each finite step multiplies it by: a limit is forgotten after some hundred steps.
 const RECOVERY: f64 = 1.005;
 /// What the step size is multiplied by when the check finds too large a variance.
-const REPAIR: f64 = 0.7;
+pub(crate) const REPAIR: f64 = 0.7;
 /// Gradients of one leg of the check.
 const CHECK_GRADIENTS: usize = 1000;
 /// Most integrator steps of one iteration of tuning.
@@ -87,17 +88,27 @@ pub struct EnergyVariance {
     pub tuning_gradients: usize,
     /// Steps that the running estimate remembers; 150 by default, BlackJAX's.
     pub memory: f64,
-    /// Times the target above which the check multiplies the step size by 0.7, and above which a finished run warns; 5 by default, for
-    /// leapfrog realises one to two times the target where it is stable.
+    /// Times the target above which the check multiplies the step size by 0.7, and above which a window of sampling is alarming; 5 by
+    /// default, for leapfrog realises one to two times the target where it is stable.
     pub tolerance: f64,
-    /// A step size to keep as it is, instead of tuning.
+    /// Whether an alarm while sampling multiplies the chain's step size by 0.7; true by default. The draws before it have the larger
+    /// bias; the run's report says how many they are. Without it, the report names the alarm alone.
+    pub repair_while_sampling: bool,
+    /// A step size to keep as it is, instead of tuning; no alarm changes it.
     pub fixed_step_size: Option<f64>,
 }
 
 impl Default for EnergyVariance {
     fn default() -> Self {
         let target = EnergyVarianceTarget::strict();
-        Self { target, tuning_gradients: 2000, memory: 150.0, tolerance: 5.0, fixed_step_size: None }
+        Self {
+            target,
+            tuning_gradients: 2000,
+            memory: 150.0,
+            tolerance: 5.0,
+            repair_while_sampling: true,
+            fixed_step_size: None,
+        }
     }
 }
 
@@ -110,6 +121,12 @@ impl EnergyVariance {
         check(self.memory > 1.0 && self.memory.is_finite(), "adaptation.memory", &self.memory, "above 1 and finite")?;
         check(self.tolerance >= 1.0, "adaptation.tolerance", &self.tolerance, "at least 1")?;
         self.fixed_step_size.map_or(Ok(()), |step_size| positive("adaptation.fixed_step_size", step_size))
+    }
+
+    /// What judges the steps after warm-up.
+    pub(crate) fn watch(&self, gradients_per_step: usize) -> EnergyWatch {
+        let repairs = self.repair_while_sampling && self.fixed_step_size.is_none();
+        EnergyWatch::new(self.tolerance * self.target.last(), gradients_per_step, repairs)
     }
 }
 

@@ -3,10 +3,11 @@
 //! The chain follows [`Microcanonical`] dynamics at step size ε and refreshes its direction partially, so that it is forgotten over the
 //! decoherence length L (Robnik, De Luca, Silverstein & Seljak 2023; Robnik & Seljak 2024). Nothing is rejected: the stationary
 //! distribution is off by what the integrator's energy errors say, and falls with ε². The variance of these errors is tuned, checked,
-//! and reported with every draw.
+//! reported with every draw, and held below an alarm while sampling.
 
 use super::dynamics::Microcanonical;
 use super::energy_variance::{EnergyVariance, EnergyVarianceAdaptation, NOT_FINITE, RunningMean};
+use super::energy_watch::EnergyWatch;
 use super::kernel::{MicrocanonicalKernel, check_length};
 use super::state::MicrocanonicalState;
 use crate::settings::check;
@@ -15,9 +16,6 @@ use crate::{BuildContext, Info, Integrator, Kernel, Method, SettingsError};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 use serde::{Deserialize, Serialize};
-
-/// Steps after which the mean energy variance of a run is worth a warning.
-const ENOUGH_STEPS: u64 = 1000;
 
 /// Settings of unadjusted microcanonical Langevin Monte Carlo.
 ///
@@ -83,7 +81,7 @@ impl Method for Mclmc {
             length: self.decoherence_length * root,
             steps_per_draw: self.steps_per_draw,
             steps: self.steps_per_draw,
-            alarm: self.adaptation.tolerance * self.adaptation.target.last(),
+            watch: self.adaptation.watch(self.integrator.gradients_per_step()),
             realised: RunningMean::default(),
             energy_errors: Vec::new(),
             backup: None,
@@ -102,8 +100,8 @@ pub struct MclmcKernel {
     steps_per_draw: usize,
     /// Steps of the present transition; fewer than a draw's during warm-up.
     steps: usize,
-    /// The energy variance per dimension above which a run is warned of.
-    alarm: f64,
+    /// Shortens the step where the energy variance is too large after warm-up.
+    watch: EnergyWatch,
     /// ΔE²/D over the steps since warm-up.
     realised: RunningMean,
     /// Energy errors of the last transition's steps.
@@ -132,6 +130,7 @@ impl MclmcKernel {
     pub(crate) fn begin_sampling(&mut self) {
         self.steps = self.steps_per_draw;
         self.realised = RunningMean::default();
+        self.watch.begin();
     }
 }
 
@@ -238,10 +237,13 @@ impl Kernel for MclmcKernel {
             let square = if error.is_finite() { error * error / dim as f64 } else { NOT_FINITE };
             here.push(square);
             self.realised.push(square);
+            self.watch.push(square);
         }
+        let step_size = self.step_size;
+        self.step_size *= self.watch.end_draw();
         Ok(MclmcInfo {
             log_density: state.log_density,
-            step_size: self.step_size,
+            step_size,
             n_steps: self.energy_errors.len(),
             diverging,
             energy_error: self.energy_errors.iter().sum(),
@@ -250,22 +252,18 @@ impl Kernel for MclmcKernel {
     }
 
     fn tuned(&self) -> Vec<(&'static str, f64)> {
+        let [repairs, draws_before_repair] = self.watch.repairs();
         vec![
             ("step_size", self.step_size),
             ("decoherence_length", self.length),
             ("energy_variance_per_dimension", self.realised.mean),
+            ("repairs", repairs as f64),
+            ("draws_before_repair", draws_before_repair as f64),
         ]
     }
 
     fn warning(&self) -> Option<String> {
-        let RunningMean { count, mean } = self.realised;
-        (count >= ENOUGH_STEPS && mean > self.alarm).then(|| {
-            format!(
-                "the energy variance per dimension is {mean:.1e} after warm-up, above {:.1e}: the draws' bias is larger than asked for, \
-                 first of all in the noise scale; warm up longer, lower the target, or use an exact method such as slice_ghmc",
-                self.alarm
-            )
-        })
+        self.watch.warning(self.step_size)
     }
 }
 

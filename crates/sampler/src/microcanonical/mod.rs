@@ -3,6 +3,7 @@
 mod acceptance;
 mod dynamics;
 mod energy_variance;
+mod energy_watch;
 mod exactness;
 mod kernel;
 mod mams;
