@@ -21,6 +21,9 @@
 //! produce, [`baselines`] what else can be fitted, [`diagnostics`] whether to believe it. [`methods`] lists every method.
 
 pub mod methods;
+mod until;
+
+pub use until::{Goal, Look, SampledUntil, UntilError, sample_until, sample_until_observed};
 
 pub use ergodic_baselines as baselines;
 pub use ergodic_diagnostics as diagnostics;
@@ -60,6 +63,8 @@ mod book {
     mod comparing {}
     #[doc = include_str!("../docs/guide/5-runs-on-disk.md")]
     mod runs_on_disk {}
+    #[doc = include_str!("../docs/guide/6-which-sampler.md")]
+    mod which_sampler {}
     #[doc = include_str!("../docs/adding-a-sampler.md")]
     mod adding_a_sampler {}
     #[doc = include_str!("../docs/adding-a-layer.md")]

@@ -7,9 +7,10 @@ use ergodic::prelude::*;
 use ergodic::sampler::{Budget, EnergyVariance, EnergyVarianceTarget, Method};
 use std::error::Error;
 
-/// Chains of a run, and of an ensemble.
+/// Chains of a run, of an ensemble, and of a sampler that learns from many.
 const CHAINS: usize = 4;
 const MEMBERS: usize = 12;
+const MANY: usize = 16;
 
 /// A sampler: its name, and a run of it that ends with its budget of gradients.
 pub(crate) struct Contender {
@@ -54,7 +55,7 @@ fn run<M: Method>(
     Ok(Timed { draws, seconds: began.elapsed().as_secs_f64() })
 }
 
-/// Warm-up iterations of methods with long transitions, and of those with transitions of some steps.
+/// The chains of a run, and their warm-up transitions on a network and on a target, of samplers whose transitions are short.
 fn warmup(case: &Case, network: usize, target: usize) -> (usize, usize) {
     (CHAINS, if case.is_network { network } else { target })
 }
@@ -77,6 +78,18 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         name: "hmc",
         title: "Hamiltonian Monte Carlo, length π/2",
         run: |case, seed| run(case, &Hmc::default(), (CHAINS, case.warmup), seed, None),
+        networks_only: false,
+    },
+    Contender {
+        name: "chees",
+        title: "ChEES-HMC, 16 chains",
+        run: |case, seed| run(case, &Chees::default(), (MANY, 100), seed, None),
+        networks_only: false,
+    },
+    Contender {
+        name: "ghmc",
+        title: "generalised HMC with slice acceptance",
+        run: |case, seed| run(case, &Ghmc::default(), warmup(case, 400, 1000), seed, None),
         networks_only: false,
     },
     Contender {

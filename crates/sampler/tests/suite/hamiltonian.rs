@@ -141,7 +141,7 @@ fn chains_of_chees_have_their_own_metric_early_and_one_metric_later() {
     let mut rngs: Vec<_> = (0..3).map(|chain| stream(8, chain, Purpose::Test)).collect();
     let mut begin = |rng: &mut ergodic_model::ChainRng| {
         let (mut kernel, mut adaptation) =
-            Chees::default().build(&BuildContext { dim: 4, warmup, prior_scales: &prior_scales });
+            Chees::default().build(&BuildContext { dim: 4, warmup, prior_scales: &prior_scales, blocks: &[] });
         let mut state = kernel.init(&mut target, &[0.3, -0.1, 0.2, 0.5]).unwrap();
         adaptation.init(&mut kernel, &mut target, &mut state, rng).unwrap();
         (kernel, adaptation, state)
