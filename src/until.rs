@@ -155,7 +155,7 @@ pub fn sample_until_observed<M: Method>(
         let ended_early = more.report.chains.iter().any(|chain| matches!(chain.outcome, Outcome::Stopped(_)));
         let mut draws = match whole.take() {
             None => more,
-            Some(first) => joined(first, more),
+            Some(first) => joined(&first, more),
         };
         draws.report.seconds = began.elapsed().as_secs_f64();
         draws.report.settings["run"] = serde_json::json!(run);
@@ -179,7 +179,7 @@ pub fn sample_until_observed<M: Method>(
 }
 
 /// The draws of both, with the report of the second, which counts from the chains' beginning.
-fn joined(first: Draws, second: Draws) -> Draws {
+fn joined(first: &Draws, second: Draws) -> Draws {
     let join = |(first, second): (&ChainDraws, &ChainDraws)| {
         let mut chain = first.clone();
         for (draw, position) in second.positions().enumerate() {

@@ -27,7 +27,8 @@ fn two_modes() -> impl LogDensity + Clone + Send + Sync {
 
 fn bits(draws: &Draws) -> Vec<u64> {
     let chains = draws.chains().iter();
-    let values = chains.flat_map(|chain| chain.positions().enumerate().flat_map(|(d, x)| x.iter().chain(chain.statistics.row(d))));
+    let values =
+        chains.flat_map(|chain| chain.positions().enumerate().flat_map(|(d, x)| x.iter().chain(chain.statistics.row(d))));
     values.map(|x| x.to_bits()).collect()
 }
 

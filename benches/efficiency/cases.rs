@@ -109,8 +109,11 @@ fn target(name: &'static str, title: &str, posterior: impl Posterior + 'static, 
     }
 }
 
+/// Builds a case.
+type Build = fn() -> Result<Case, Box<dyn Error>>;
+
 /// The name of each case, with what builds it.
-pub(crate) const CASES: &[(&str, fn() -> Result<Case, Box<dyn Error>>)] = &[
+pub(crate) const CASES: &[(&str, Build)] = &[
     ("yacht", || {
         let (train, test) = uci("yacht")?;
         let model = regression(&[16, 16], known(), NormalPrior::standard(1.0), &train)?;

@@ -12,12 +12,15 @@ const CHAINS: usize = 4;
 const MEMBERS: usize = 12;
 const MANY: usize = 16;
 
+/// A run on a case with a seed.
+type RunOnce = fn(&Case, u64) -> Result<Timed, Box<dyn Error>>;
+
 /// A sampler: its name, and a run of it that ends with its budget of gradients.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     /// What differs from its defaults.
     pub(crate) title: &'static str,
-    pub(crate) run: fn(&Case, u64) -> Result<Timed, Box<dyn Error>>,
+    pub(crate) run: RunOnce,
     /// Whether it is meant for networks alone.
     pub(crate) networks_only: bool,
 }

@@ -3,7 +3,7 @@
 use ergodic::prelude::Dataset;
 use nalgebra::DMatrix;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Test rows at which classifiers are judged.
 const MAX_TEST_ROWS: usize = 100;
@@ -15,8 +15,8 @@ fn data_folder() -> PathBuf {
 }
 
 /// The numbers of a file, row after row.
-fn numbers(path: PathBuf) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+fn numbers(path: &Path) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         format!(
             "cannot read '{}': {error}; set ERGODIC_DATA to a folder with the data sets of the UCI repository",
             path.display()
@@ -31,9 +31,9 @@ fn numbers(path: PathBuf) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
 pub(crate) fn uci(set: &str) -> Result<(Dataset, Dataset), Box<dyn Error>> {
     let folder = data_folder().join("uci").join(set);
     let indices = |file: &str| -> Result<Vec<usize>, Box<dyn Error>> {
-        Ok(numbers(folder.join(file))?.into_iter().flatten().map(|index| index as usize).collect())
+        Ok(numbers(&folder.join(file))?.into_iter().flatten().map(|index| index as usize).collect())
     };
-    let rows = numbers(folder.join("data.txt"))?;
+    let rows = numbers(&folder.join("data.txt"))?;
     let (features, targets) = (indices("index_features.txt")?, indices("index_target.txt")?);
     let pick = |columns: &[usize]| DMatrix::from_fn(rows.len(), columns.len(), |row, column| rows[row][columns[column]]);
     let data = Dataset::new(pick(&features), pick(&targets))?;
