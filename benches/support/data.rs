@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 /// Test rows at which classifiers are judged.
 const MAX_TEST_ROWS: usize = 100;
 
-/// The folder of data sets: `ERGODIC_DATA`, or `../shared/data` beside the project.
+/// The folder of data sets: `ERGODIC_DATA`, or `shared/data` beside the project.
 fn data_folder() -> PathBuf {
-    std::env::var_os("ERGODIC_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from)
+    let above = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(1).map(|folder| folder.join("shared/data"));
+    let beside = || above().find(|folder| folder.exists()).unwrap_or_else(|| PathBuf::from("shared/data"));
+    std::env::var_os("ERGODIC_DATA").map_or_else(beside, PathBuf::from)
 }
 
 /// The numbers of a file, row after row.

@@ -97,7 +97,13 @@ impl EnergyWatch {
             "the energy variance per dimension was above {alarm:.1e} in {alarms} of {windows} windows of {window_steps} steps while \
              sampling, and {largest:.1e} at most"
         );
+        let RunningMean { count, mean } = self.present;
         match (alarms, repairs) {
+            // A run may end before a window does.
+            (0, _) if self.sampling && 5 * count >= *window_steps && mean > *alarm => Some(format!(
+                "the energy variance per dimension is {mean:.1e} over the last {count} steps, above {alarm:.1e}: the draws' bias is larger \
+                 than asked for, first of all in the noise scale; warm up longer, lower the target, or use an exact method such as slice_ghmc"
+            )),
             (0, _) => None,
             (1, true) => Some(format!(
                 "{often}: the step was shortened at draw {last} and is now {step_size:.3e}; the {last} draws before have the larger \
