@@ -76,16 +76,17 @@ fn line(row: &Row) -> Vec<String> {
     ]
 }
 
-/// The log predictive density of held-out rows against gradients, of all samplers of one network.
+/// The log predictive density of held-out rows against gradients, of the exact samplers of one network and of the biased ones.
 pub(crate) fn picture(rows: &[(String, Row)], folder: &Path) -> Result<(), Box<dyn Error>> {
     let title = |name: &str| CONTENDERS.iter().find(|contender| contender.name == name).map_or("", |contender| contender.title);
-    let series = rows.iter().filter(|(_, row)| !row.curve.is_empty());
-    let series: Vec<_> =
-        series.map(|(_, row)| ObjectiveSeries::new(title(&row.sampler), &row.curve)).collect::<Result<_, _>>()?;
-    let Some((_, first)) = rows.first() else { return Ok(()) };
-    if !series.is_empty() {
-        let label = format!("{}: log predictive density, nats", first.case);
-        ObjectivePlot::new(series, label)?.save(folder.join(&first.case))?;
+    for (exact, kind) in [(true, "exact"), (false, "biased")] {
+        let series = rows.iter().filter(|(_, row)| row.exact == exact && !row.curve.is_empty());
+        let series: Vec<_> =
+            series.map(|(_, row)| ObjectiveSeries::new(title(&row.sampler), &row.curve)).collect::<Result<_, _>>()?;
+        if let (Some((_, first)), false) = (rows.first(), series.is_empty()) {
+            let label = format!("{}: log predictive density, nats", first.case);
+            ObjectivePlot::new(series, label)?.save(folder.join(format!("{}_{kind}", first.case)))?;
+        }
     }
     Ok(())
 }
