@@ -123,17 +123,17 @@ fn gradient_axis(draws: &Draws) -> Vec<Vec<f64>> {
     draws.report.chains.iter().enumerate().map(chain).collect()
 }
 
-/// Looks at a chain's run from its first draw to its end.
-fn looks(axis: &[f64], count: usize) -> Vec<f64> {
-    let (first, last) = (axis[0], axis[axis.len() - 1]);
+/// Looks at a run, from the first draw of the chain that began to draw last to that chain's end.
+fn looks(axis: &[Vec<f64>], count: usize) -> Vec<f64> {
+    let longest = axis.iter().max_by(|a, b| a[0].total_cmp(&b[0])).expect("there is a chain");
+    let (first, last) = (longest[0], longest[longest.len() - 1]);
     (1..=count).map(|look| first * (last / first).powf(look as f64 / count as f64)).collect()
 }
 
 /// Gradients of a chain until the error of the mean, and that of the variance, stays small; means over chains and points of
 /// (estimate − truth)² / variance of one draw, which is one over the number of effective draws.
 fn convergence(quantities: &[Vec<Vec<f64>>], axis: &[Vec<f64>], reference: &Reference) -> (Option<f64>, Option<f64>) {
-    let longest = axis.iter().max_by(|a, b| a[0].total_cmp(&b[0])).expect("there is a chain");
-    let looks = looks(longest, LOOKS);
+    let looks = looks(axis, LOOKS);
     let mut errors = vec![[0.0; 2]; LOOKS];
     let weight = 1.0 / (quantities.len() * axis.len()) as f64;
     for (quantity, chains) in quantities.iter().enumerate() {
@@ -181,7 +181,6 @@ fn curve(predictions: &Predictions, axis: &[Vec<f64>]) -> Vec<(u64, f64)> {
     if predictions.log_likelihood.is_empty() {
         return Vec::new();
     }
-    let longest = axis.iter().max_by(|a, b| a[0].total_cmp(&b[0])).expect("there is a chain");
     let at = |look: f64| {
         let (mut largest, mut sums, mut count) = (vec![f64::NEG_INFINITY; points], vec![0.0; points], 0.0);
         let mut start = 0;
@@ -200,5 +199,5 @@ fn curve(predictions: &Predictions, axis: &[Vec<f64>]) -> Vec<(u64, f64)> {
         }
         largest.iter().zip(&sums).map(|(largest, sum)| largest + (sum / count).ln()).sum::<f64>() / points as f64
     };
-    looks(longest, CURVE).into_iter().map(|look| (look as u64, at(look))).filter(|(_, value)| value.is_finite()).collect()
+    looks(axis, CURVE).into_iter().map(|look| (look as u64, at(look))).filter(|(_, value)| value.is_finite()).collect()
 }

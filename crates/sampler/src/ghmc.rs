@@ -200,9 +200,7 @@ impl Kernel for GhmcKernel {
             }
             done += steps;
         }
-        kept.position.copy_from_slice(&point.position);
-        kept.gradient.copy_from_slice(&point.gradient);
-        kept.log_density = point.log_density;
+        point.exchange(kept);
         self.metric.standardise_momentum(&point.momentum, momentum);
         Ok(StepwiseInfo {
             log_density: kept.log_density,

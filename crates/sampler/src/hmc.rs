@@ -202,9 +202,7 @@ impl HmcKernel {
         let accepted = rng.random::<f64>() < acceptance_rate;
         let energy = if accepted { point.energy() } else { initial_energy };
         if accepted {
-            std::mem::swap(&mut state.position, &mut point.position);
-            std::mem::swap(&mut state.gradient, &mut point.gradient);
-            state.log_density = point.log_density;
+            point.exchange(state);
         }
         Ok(HmcInfo {
             log_density: state.log_density,

@@ -121,9 +121,7 @@ impl Kernel for MalaKernel {
                 n_rejected += 1;
             }
         }
-        state.position.copy_from_slice(&point.position);
-        state.gradient.copy_from_slice(&point.gradient);
-        state.log_density = point.log_density;
+        point.exchange(state);
         Ok(StepwiseInfo {
             log_density: state.log_density,
             acceptance_rate: acceptance / self.steps_per_draw as f64,

@@ -218,9 +218,7 @@ impl Kernel for NutsKernel {
         let index_in_trajectory = arena.index(proposal);
         let point = arena.point_mut(proposal);
         let energy = point.energy();
-        std::mem::swap(&mut state.position, &mut point.position);
-        std::mem::swap(&mut state.gradient, &mut point.gradient);
-        state.log_density = point.log_density;
+        point.exchange(state);
         Ok(NutsInfo {
             log_density: state.log_density,
             acceptance_rate: progress.acceptance_sum / progress.n_leaps as f64,

@@ -1,7 +1,7 @@
 //! Hold a point of phase space: position and momentum, with the log density and its gradient.
 
-use crate::Metric;
 use crate::vector::{Equal, dot};
+use crate::{GradientState, Metric};
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
 
 /// A position and momentum, the log density and gradient there, and the kinetic energy.
@@ -86,6 +86,13 @@ impl PhasePoint {
         self.position.copy_from_slice(position);
         self.gradient.copy_from_slice(gradient);
         self.log_density = log_density;
+    }
+
+    /// Exchanges position and gradient with those of `state`, which takes the log density too: the end of a transition, without a copy.
+    pub(crate) fn exchange(&mut self, state: &mut GradientState) {
+        std::mem::swap(&mut state.position, &mut self.position);
+        std::mem::swap(&mut state.gradient, &mut self.gradient);
+        state.log_density = self.log_density;
     }
 
     /// Turns the momentum round: p ← −p.

@@ -10,7 +10,7 @@ use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
 /// Where the search begins for a metric near the posterior's scales; nutpie's.
-const FIRST_STEP_SIZE: f64 = 0.1;
+pub(crate) const FIRST_STEP_SIZE: f64 = 0.1;
 
 /// How step size and metric are found during warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

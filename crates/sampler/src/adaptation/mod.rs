@@ -12,6 +12,7 @@ mod windows;
 
 pub use dual_averaging::DualAveraging;
 pub use gradient_metric::{GradientBased, GradientMetric, GradientMetricShape};
+pub(crate) use hamiltonian::FIRST_STEP_SIZE;
 pub use hamiltonian::{GivenMetric, HamiltonianAdaptation, Warmup};
 pub use low_rank_metric::LowRankMetric;
 pub use step_size_search::find_step_size;

@@ -2,13 +2,11 @@
 
 use super::criterion::{Ends, harmonic_mean, slope};
 use super::{Chees, CheesKernel};
-use crate::adaptation::{DualAveraging, GradientMetric, find_step_size};
+use crate::adaptation::{DualAveraging, FIRST_STEP_SIZE, GradientMetric, find_step_size};
 use crate::{Adaptation, BuildContext, ChainError, GradientState, HamiltonianKernel, HmcInfo, Meeting, Meetings, Member};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
-/// Where the search for a step size begins under a learnt metric; nutpie's.
-const FIRST_STEP_SIZE: f64 = 0.1;
 /// Acceptance probability that each chain aims at while it looks for the posterior; Stan's.
 const EARLY_ACCEPTANCE: f64 = 0.8;
 /// Decay of Adam's mean square; TensorFlow Probability's.
