@@ -23,6 +23,7 @@
 pub mod methods;
 mod until;
 
+pub use methods::sample_recommended;
 pub use until::{Goal, Look, SampledUntil, UntilError, sample_until, sample_until_observed};
 
 pub use ergodic_baselines as baselines;

@@ -58,9 +58,11 @@ fn run<M: Method>(
     Ok(Timed { draws, seconds: began.elapsed().as_secs_f64() })
 }
 
-/// The chains of a run, and their warm-up transitions on a network and on a target, of samplers whose transitions are short.
-fn warmup(case: &Case, network: usize, target: usize) -> (usize, usize) {
-    (CHAINS, if case.is_network { network } else { target })
+/// Chains, and their warm-up transitions, of samplers whose transitions take 8 gradients: the default 1,000, but no more than a third of
+/// the budget.
+fn short_transitions(case: &Case, chains: usize) -> (usize, usize) {
+    let gradients = case.gradients as usize * CHAINS / chains;
+    (chains, (gradients / 24).min(1000))
 }
 
 /// MILE's settings: a loose energy variance.
@@ -92,37 +94,37 @@ pub(crate) const CONTENDERS: &[Contender] = &[
     Contender {
         name: "ghmc",
         title: "generalised HMC with slice acceptance",
-        run: |case, seed| run(case, &Ghmc::default(), warmup(case, 400, 1000), seed, None),
+        run: |case, seed| run(case, &Ghmc::default(), short_transitions(case, CHAINS), seed, None),
         networks_only: false,
     },
     Contender {
         name: "mams",
         title: "Metropolis-adjusted microcanonical",
-        run: |case, seed| run(case, &Mams::default(), warmup(case, 200, 1000), seed, None),
+        run: |case, seed| run(case, &Mams::default(), (CHAINS, if case.is_network { 200 } else { 1000 }), seed, None),
         networks_only: false,
     },
     Contender {
         name: "slice_ghmc",
         title: "isokinetic GHMC with slice acceptance",
-        run: |case, seed| run(case, &SliceGhmc::default(), warmup(case, 400, 1000), seed, None),
+        run: |case, seed| run(case, &SliceGhmc::default(), short_transitions(case, CHAINS), seed, None),
         networks_only: false,
     },
     Contender {
         name: "mclmc",
         title: "MCLMC, unadjusted",
-        run: |case, seed| run(case, &Mclmc::default(), warmup(case, 500, 1000), seed, None),
+        run: |case, seed| run(case, &Mclmc::default(), short_transitions(case, CHAINS), seed, None),
         networks_only: false,
     },
     Contender {
         name: "mclmc_warm",
         title: "MCLMC from 500 steps of Adam",
-        run: |case, seed| run(case, &Mclmc::default(), warmup(case, 375, 1000), seed, Some(&WarmStart::default())),
+        run: |case, seed| run(case, &Mclmc::default(), short_transitions(case, CHAINS), seed, Some(&WarmStart::default())),
         networks_only: true,
     },
     Contender {
         name: "ensemble",
         title: "12 short warm-started chains, loose energy variance (MILE)",
-        run: |case, seed| run(case, &loose(), (MEMBERS, 375), seed, Some(&WarmStart::default())),
+        run: |case, seed| run(case, &loose(), short_transitions(case, MEMBERS), seed, Some(&WarmStart::default())),
         networks_only: true,
     },
 ];

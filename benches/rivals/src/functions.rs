@@ -86,9 +86,9 @@ struct Found {
     ess: Vec<f64>,
 }
 
-fn ours<M: Method>(case: &Case, field: &Field, method: &M, warmup: usize, seed: u64) -> Result<Found, Box<dyn Error>> {
+fn ours<M: Method>(case: &Case, field: &Field, method: &M, seed: u64) -> Result<Found, Box<dyn Error>> {
     let budget = Budget { gradients_per_chain: Some(case.gradients), seconds: None };
-    let run = Run { chains: CHAINS, warmup, draws: usize::MAX / 4, seed, budget, threads: Some(1), ..Run::default() };
+    let run = Run { chains: CHAINS, draws: usize::MAX / 4, seed, budget, threads: Some(1), ..Run::default() };
     let begin = ProcessTime::now();
     let draws = sample(&field.model, method, &run)?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -217,8 +217,8 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let mut found = vec![contender("ergodic mclmc"), contender("ergodic slice_ghmc")];
         found.extend(rivals.iter().zip(&RIVALS).map(|(_, rival)| contender(rival.0)));
         for round in 0..arguments.function_rounds as u64 {
-            found[0].runs.push(ours(case, &field, &Mclmc::default(), 500, round + 1)?);
-            found[1].runs.push(ours(case, &field, &SliceGhmc::default(), 400, round + 1)?);
+            found[0].runs.push(ours(case, &field, &Mclmc::default(), round + 1)?);
+            found[1].runs.push(ours(case, &field, &SliceGhmc::default(), round + 1)?);
             for (number, (rival, (.., draws))) in rivals.iter_mut().zip(&RIVALS).enumerate() {
                 let Ok(running) = rival else { continue };
                 match theirs(case, &field, running, &folder, draws(case), round + 1) {

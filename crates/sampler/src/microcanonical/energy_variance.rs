@@ -26,7 +26,7 @@ const SHRINK: f64 = 0.8;
 const RECOVERY: f64 = 1.005;
 /// What the step size is multiplied by when the check finds too large a variance.
 pub(crate) const REPAIR: f64 = 0.7;
-/// Gradients of one leg of the check.
+/// Gradients of one leg of the check, if that is no more than a third of the warm-up.
 const CHECK_GRADIENTS: usize = 1000;
 /// Most integrator steps of one iteration of tuning.
 const TUNING_STEPS: usize = 8;
@@ -83,9 +83,6 @@ impl EnergyVarianceTarget {
 pub struct EnergyVariance {
     /// Variance of the energy error per dimension that is aimed at; [`strict`](EnergyVarianceTarget::strict) by default.
     pub target: EnergyVarianceTarget,
-    /// Gradients of the tuning; 2000 by default, after which the step size of small networks is known to 13 %. It takes no more than two
-    /// thirds of the warm-up; the rest is the check, and burn-in.
-    pub tuning_gradients: usize,
     /// Steps that the running estimate remembers; 150 by default, BlackJAX's.
     pub memory: f64,
     /// Times the target above which the check multiplies the step size by 0.7, and above which a window of sampling is alarming; 5 by
@@ -101,14 +98,7 @@ pub struct EnergyVariance {
 impl Default for EnergyVariance {
     fn default() -> Self {
         let target = EnergyVarianceTarget::strict();
-        Self {
-            target,
-            tuning_gradients: 2000,
-            memory: 150.0,
-            tolerance: 5.0,
-            repair_while_sampling: true,
-            fixed_step_size: None,
-        }
+        Self { target, memory: 150.0, tolerance: 5.0, repair_while_sampling: true, fixed_step_size: None }
     }
 }
 
@@ -117,7 +107,6 @@ impl EnergyVariance {
         let (first, last) = (self.target.at(0.0), self.target.last());
         positive("adaptation.target", first)?;
         positive("adaptation.target", last)?;
-        check(self.tuning_gradients >= 1, "adaptation.tuning_gradients", &self.tuning_gradients, "at least 1")?;
         check(self.memory > 1.0 && self.memory.is_finite(), "adaptation.memory", &self.memory, "above 1 and finite")?;
         check(self.tolerance >= 1.0, "adaptation.tolerance", &self.tolerance, "at least 1")?;
         self.fixed_step_size.map_or(Ok(()), |step_size| positive("adaptation.fixed_step_size", step_size))
@@ -182,8 +171,11 @@ impl RunningMean {
 /// Tunes the step size of [`Mclmc`](crate::Mclmc), as [`EnergyVariance`] says.
 ///
 /// Iterations of tuning first, after which all chains take the geometric mean of their step sizes: a step that one chain found too large
-/// or small would bias it, or slow it, alone. Then legs of a check at the frozen step size until warm-up ends. A leg in which ΔE²/D, over
-/// all chains, is above the tolerance multiplies the step size by 0.7, and the next leg judges again, in a longer warm-up if need be.
+/// or small would bias it, or slow it, alone. Then one leg of a check at the frozen step size. A leg in which ΔE²/D, over all chains, is
+/// above the tolerance multiplies the step size by 0.7, and another leg judges again, in a longer warm-up.
+///
+/// Tuning takes all of the warm-up but the check: where chains burn in, energy errors are larger than they will be, and a step that is
+/// frozen early stays half of what it could be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergyVarianceAdaptation {
     settings: EnergyVariance,
@@ -199,8 +191,8 @@ pub struct EnergyVarianceAdaptation {
 
 impl EnergyVarianceAdaptation {
     pub(crate) fn new(settings: &EnergyVariance, gradients_per_draw: usize, context: &BuildContext<'_>) -> Self {
-        let tuning = settings.tuning_gradients.div_ceil(gradients_per_draw).min(context.warmup * 2 / 3);
-        let leg = CHECK_GRADIENTS.div_ceil(gradients_per_draw).min(context.warmup - tuning).max(1);
+        let leg = CHECK_GRADIENTS.div_ceil(gradients_per_draw).min(context.warmup / 3).max(1);
+        let tuning = context.warmup.saturating_sub(leg);
         let (log_step, realised) = (RunningMean::default(), RunningMean::default());
         Self { settings: settings.clone(), estimate: None, tuning, leg, log_step, realised }
     }
