@@ -5,7 +5,7 @@ use ergodic::diagnostics::ess_bulk;
 use ergodic::draws::Draws;
 use ergodic::model::{LogDensity, Posterior, density};
 use ergodic::prelude::*;
-use ergodic::sampler::{GivenMetric, GradientBased, Metric, RunError, Warmup};
+use ergodic::sampler::{GivenMetric, GradientBased, Method, Metric, RunError, Scaling, Warmup};
 use ergodic_targets::CorrelatedGaussian;
 
 const RUN: Run = Run { chains: 4, warmup: 600, draws: 500, seed: 3, ..Run::DEFAULT };
@@ -50,6 +50,21 @@ fn independent_coordinates_lose_little_to_a_low_rank() {
     let [diagonal, low_rank] = [GradientBased::default(), GradientBased::low_rank()].map(|by| efficiency(&run(&target, by)));
     println!("least ESS for 1000 gradients: diagonal {diagonal:.2}, low rank {low_rank:.2}");
     assert!(low_rank > 0.7 * diagonal, "{low_rank} against {diagonal}");
+}
+
+/// The broken twin is the default, whose coordinates are those of a prior that says nothing of the scales.
+#[test]
+fn microcanonical_samplers_learn_the_scales_of_coordinates() {
+    fn measured<M: Method>([prior, learnt]: [M; 2]) {
+        let target = independent(60);
+        let [prior, learnt] = [prior, learnt].map(|method| efficiency(&sample(&target, &method, &RUN).expect("it runs")));
+        println!("{}: least ESS for 1000 gradients: prior {prior:.2}, by coordinate {learnt:.2}", M::NAME);
+        assert!(learnt > 10.0 * prior, "{learnt} against {prior}");
+    }
+    let both = [Scaling::Prior, Scaling::ByCoordinate];
+    measured(both.map(|scaling| Mclmc { scaling, ..Mclmc::default() }));
+    measured(both.map(|scaling| SliceGhmc { scaling, ..SliceGhmc::default() }));
+    measured(both.map(|scaling| Mams { scaling, ..Mams::default() }));
 }
 
 /// Forty iterations from a known metric do as well as six hundred that find it; forty from scratch do not.

@@ -1,6 +1,6 @@
-"""Sample the posterior of dense tanh networks with NumPyro's NUTS or BlackJAX's MCLMC, in the precision they are fastest in.
+"""Sample the posterior of dense tanh networks with NumPyro's or nutpie's NUTS or BlackJAX's MCLMC, in the precision they are fastest in.
 
-`python sampling_rival.py numpyro|blackjax` reads a JSON object a line and answers each with one:
+`python sampling_rival.py numpyro|nutpie|blackjax` reads a JSON object a line and answers each with one:
 
 - {"layers": [[inputs, outputs], ...], "rows": n, "classes": false, "noise": 0.3, "file": path, "precision": "f32", "test": path,
   "test_rows": m, "warmup": w, "draws": d, "chains": c, "seed": s, "out": path} samples the posterior of `rival.py`'s file. The test file
@@ -8,7 +8,7 @@
   warm-up included. The file "out" then holds f32: chain by chain and draw by draw, the function at each test point, or the probability of
   the class that was observed there.
 
-NumPyro makes `warmup` and `draws` iterations; BlackJAX tunes itself in the iterations its own tuning takes of a run of `draws`
+NumPyro and nutpie make `warmup` and `draws` iterations, nutpie with gradients by JAX in f32; BlackJAX tunes itself in the iterations its own tuning takes of a run of `draws`
 iterations of 10 integrator steps, of which it stores the last.
 
 An answer with "error" says what failed.
@@ -93,6 +93,42 @@ def numpyro(task):
     return seconds, gradients, series
 
 
+def nutpie(task):
+    """NUTS with nutpie's defaults: positions in f64, gradients by JAX; the first run compiles, the second is timed."""
+    jax, log_density, function, starts = jax_and_density(task)
+    import nutpie as library
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    gradient = jax.jit(jax.value_and_grad(log_density))
+    dtype, dim = starts.dtype, starts.shape[1]
+
+    def evaluate(position):
+        value, slope = gradient(position.astype(dtype))
+        return float(value), np.asarray(slope, dtype=np.float64)
+
+    def run(start, seed, iterations):
+        model = from_pyfunc(
+            dim,
+            lambda: evaluate,
+            lambda *_: lambda position: {"position": position.astype(dtype)},
+            [np.dtype(dtype)],
+            [(dim,)],
+            ["position"],
+            make_initial_point_fn=lambda _: np.asarray(start, dtype=np.float64),
+        )
+        options = {"chains": 1, "cores": 1, "seed": seed, "progress_bar": False, "save_warmup": True}
+        return library.sample(model, tune=iterations[0], draws=iterations[1], **options)
+
+    run(starts[0], task["seed"] + 1000, (10, 10))
+    begin = time.process_time()
+    runs = [run(start, task["seed"] + number, (task["warmup"], task["draws"])) for number, start in enumerate(starts)]
+    seconds = time.process_time() - begin
+    steps = [int(group["n_steps"].sum()) for found in runs for group in (found["warmup_sample_stats"], found["sample_stats"])]
+    functions = jax.jit(jax.vmap(function))
+    draws = [np.asarray(found["posterior"]["position"], dtype)[0] for found in runs]
+    return seconds, sum(steps), [np.asarray(functions(samples), dtype=np.float32) for samples in draws]
+
+
 def blackjax(task):
     """MCLMC with BlackJAX's defaults: McLachlan's integrator, its own tuning of length, step and scales."""
     jax, log_density, function, starts = jax_and_density(task)
@@ -139,7 +175,7 @@ def main():
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    sampler = {"numpyro": numpyro, "blackjax": blackjax}[sys.argv[1]]
+    sampler = {"numpyro": numpyro, "nutpie": nutpie, "blackjax": blackjax}[sys.argv[1]]
     for line in sys.stdin:
         task = json.loads(line)
         try:

@@ -1,4 +1,4 @@
-//! Compare samplers on real data by effective draws of the network's function at the worst test point, with BlackJAX and NumPyro.
+//! Compare samplers on real data by effective draws of the network's function at the worst test point, with BlackJAX, NumPyro and nutpie.
 
 #[path = "../../support/data.rs"]
 mod data;
@@ -28,7 +28,7 @@ struct Case {
     outputs: usize,
     /// Gradients of a chain of ours.
     gradients: u64,
-    /// NumPyro's iterations of warm-up and draws, each.
+    /// NumPyro's and nutpie's iterations of warm-up and draws, each.
     nuts: usize,
     /// BlackJAX's stored draws.
     mclmc: usize,
@@ -179,8 +179,11 @@ fn worst(run: &Found) -> f64 {
 }
 
 /// A rival: its name, that of its package, and its draws on a posterior.
-const RIVALS: [(&str, &str, fn(&Case) -> usize); 2] =
-    [("NumPyro NUTS", "numpyro", |case| case.nuts), ("BlackJAX MCLMC", "blackjax", |case| case.mclmc)];
+const RIVALS: [(&str, &str, fn(&Case) -> usize); 3] = [
+    ("NumPyro NUTS", "numpyro", |case| case.nuts),
+    ("nutpie NUTS", "nutpie", |case| case.nuts),
+    ("BlackJAX MCLMC", "blackjax", |case| case.mclmc),
+];
 
 /// Compares all on every posterior, and prints a table.
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {

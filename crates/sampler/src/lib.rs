@@ -64,7 +64,7 @@ pub use metric::{Metric, MetricError, MetricFileError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
     Mams, MamsInfo, MamsKernel, Mclmc, MclmcInfo, MclmcKernel, Microcanonical, MicrocanonicalKernel, MicrocanonicalState,
-    Shift, SliceGhmc, SliceGhmcKernel, SliceState, check_against_exact,
+    Scaling, Shift, SliceGhmc, SliceGhmcKernel, SliceState, check_against_exact,
 };
 pub use nuts::{Nuts, NutsInfo, NutsKernel};
 pub use observer::{NoObserver, Observer, Plan, Progress};

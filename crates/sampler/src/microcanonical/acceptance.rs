@@ -1,9 +1,10 @@
 //! Tune the step size of the exact microcanonical kernels: dual averaging to an acceptance rate.
 
 use super::kernel::MicrocanonicalKernel;
+use super::scaling::{ScaleEstimator, Scaling, share_scales};
 use super::step_size::find_step_size;
 use crate::settings::{check, positive};
-use crate::{Adaptation, BuildContext, ChainError, DualAveraging, Info, SettingsError};
+use crate::{Adaptation, BuildContext, ChainError, ChainState, DualAveraging, Info, Meeting, Meetings, Member, SettingsError};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -12,18 +13,22 @@ const TOLERANCE: f64 = 0.223;
 
 /// Moves the step size of a [`MicrocanonicalKernel`] until the acceptance rate has its target, by [`DualAveraging`].
 ///
-/// The average begins anew halfway, so that step sizes of the burn-in do not enter it.
+/// The average begins anew halfway, so that step sizes of the burn-in, or in other coordinates, do not enter it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AcceptanceAdaptation {
     target: f64,
     fixed: Option<f64>,
     halfway: usize,
+    /// What is learnt of the scales in the first half.
+    scales: Option<ScaleEstimator>,
     averaging: DualAveraging,
 }
 
 impl AcceptanceAdaptation {
-    pub(crate) fn new(target: f64, fixed: Option<f64>, context: &BuildContext<'_>) -> Self {
-        Self { target, fixed, halfway: context.warmup / 2, averaging: DualAveraging::near(target, 1.0) }
+    pub(crate) fn new(target: f64, scaling: Scaling, fixed: Option<f64>, context: &BuildContext<'_>) -> Self {
+        let halfway = context.warmup / 2;
+        let scales = ScaleEstimator::new(scaling, halfway, context);
+        Self { target, fixed, halfway, scales, averaging: DualAveraging::near(target, 1.0) }
     }
 }
 
@@ -53,13 +58,16 @@ impl<K: MicrocanonicalKernel> Adaptation<K> for AcceptanceAdaptation {
         &mut self,
         kernel: &mut K,
         _density: &mut dyn LogDensity,
-        _state: &mut K::State,
+        state: &mut K::State,
         info: &K::Info,
         iteration: usize,
         _rng: &mut ChainRng,
     ) -> Result<(), ChainError> {
         if self.fixed.is_some() {
             return Ok(());
+        }
+        if let Some(scales) = &mut self.scales {
+            scales.learn(iteration, state.position(), state.gradient());
         }
         self.averaging.update(info.acceptance_rate());
         if iteration + 1 == self.halfway {
@@ -73,5 +81,13 @@ impl<K: MicrocanonicalKernel> Adaptation<K> for AcceptanceAdaptation {
         if self.fixed.is_none() {
             kernel.set_step_size(self.averaging.average());
         }
+    }
+
+    fn meetings(&self, _warmup: usize) -> Meetings {
+        self.scales.as_ref().map_or(Meetings::Never, |scales| Meetings::At(vec![scales.end()]))
+    }
+
+    fn meet(_meeting: &mut Meeting, members: &mut [Member<'_, K, Self>]) {
+        share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.as_ref())));
     }
 }

@@ -38,10 +38,19 @@ impl Microcanonical {
     /// Dynamics in coordinates xᵢ/sᵢ; a scale that is not positive and finite counts as 1.
     #[must_use]
     pub fn new(integrator: Integrator, scales: &[f64]) -> Self {
+        let mut dynamics = Self { integrator, scales: Vec::new() };
+        dynamics.set_scales(scales);
+        dynamics
+    }
+
+    /// Changes the coordinates to xᵢ/sᵢ; a scale that is not positive and finite counts as 1. Directions stay what they are in the
+    /// scaled coordinates, where they are uniform whatever the scales.
+    pub fn set_scales(&mut self, scales: &[f64]) {
         let usable = |s: f64| if s > 0.0 && s.is_finite() { s } else { 1.0 };
-        let scales =
-            if scales.iter().all(|s| usable(*s) == 1.0) { Vec::new() } else { scales.iter().copied().map(usable).collect() };
-        Self { integrator, scales }
+        self.scales.clear();
+        if scales.iter().any(|s| usable(*s) != 1.0) {
+            self.scales.extend(scales.iter().copied().map(usable));
+        }
     }
 
     /// How steps are taken.

@@ -7,6 +7,7 @@
 
 use super::energy_watch::EnergyWatch;
 use super::mclmc::MclmcKernel;
+use super::scaling::{ScaleEstimator, Scaling, share_scales};
 use super::step_size::find_step_size;
 use super::{MicrocanonicalKernel, MicrocanonicalState};
 use crate::settings::{check, positive};
@@ -175,7 +176,8 @@ impl RunningMean {
 /// above the tolerance multiplies the step size by 0.7, and another leg judges again, in a longer warm-up.
 ///
 /// Tuning takes all of the warm-up but the check: where chains burn in, energy errors are larger than they will be, and a step that is
-/// frozen early stays half of what it could be.
+/// frozen early stays half of what it could be. Where scales are learnt, it is from the second quarter of the tuning, and the chains take
+/// them before the step sizes begin to count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergyVarianceAdaptation {
     settings: EnergyVariance,
@@ -183,6 +185,8 @@ pub struct EnergyVarianceAdaptation {
     /// Iterations of tuning, and of one leg of the check.
     tuning: usize,
     leg: usize,
+    /// What is learnt of the scales in the first half of the tuning.
+    scales: Option<ScaleEstimator>,
     /// Mean of ln ε over the second half of the tuning.
     log_step: RunningMean,
     /// ΔE²/D over the present leg.
@@ -190,11 +194,17 @@ pub struct EnergyVarianceAdaptation {
 }
 
 impl EnergyVarianceAdaptation {
-    pub(crate) fn new(settings: &EnergyVariance, gradients_per_draw: usize, context: &BuildContext<'_>) -> Self {
+    pub(crate) fn new(
+        settings: &EnergyVariance,
+        scaling: Scaling,
+        gradients_per_draw: usize,
+        context: &BuildContext<'_>,
+    ) -> Self {
         let leg = CHECK_GRADIENTS.div_ceil(gradients_per_draw).min(context.warmup / 3).max(1);
         let tuning = context.warmup.saturating_sub(leg);
+        let scales = ScaleEstimator::new(scaling, tuning / 2, context);
         let (log_step, realised) = (RunningMean::default(), RunningMean::default());
-        Self { settings: settings.clone(), estimate: None, tuning, leg, log_step, realised }
+        Self { settings: settings.clone(), estimate: None, tuning, leg, scales, log_step, realised }
     }
 
     /// Integrator steps of one iteration of warm-up, when draws have `steps`.
@@ -218,6 +228,12 @@ impl EnergyVarianceAdaptation {
         if 2 * iteration >= self.tuning {
             self.log_step.push(kernel.step_size().ln());
         }
+    }
+
+    /// Begins the estimate anew from the present step size.
+    fn forget(&mut self, kernel: &MclmcKernel) {
+        let target = self.settings.target.at(0.5);
+        self.estimate = Some(Estimate::new(kernel.step_size(), target, self.settings.memory));
     }
 
     fn check(&mut self, kernel: &MclmcKernel, dim: f64) {
@@ -272,7 +288,12 @@ impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
         let dim = state.position.len() as f64;
         match self.settings.fixed_step_size {
             Some(_) => {}
-            None if iteration < self.tuning => self.tune(kernel, dim, iteration),
+            None if iteration < self.tuning => {
+                self.tune(kernel, dim, iteration);
+                if let Some(scales) = &mut self.scales {
+                    scales.learn(iteration, &state.position, &state.gradient);
+                }
+            }
             None => self.check(kernel, dim),
         }
         Ok(())
@@ -285,12 +306,22 @@ impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
     fn meetings(&self, warmup: usize) -> Meetings {
         match self.settings.fixed_step_size {
             Some(_) => Meetings::Never,
-            None => Meetings::At((self.tuning..=warmup).step_by(self.leg).collect()),
+            None => {
+                let scales = self.scales.iter().map(ScaleEstimator::end);
+                Meetings::At(scales.chain((self.tuning..=warmup).step_by(self.leg)).collect())
+            }
         }
     }
 
     fn meet(meeting: &mut Meeting, members: &mut [Member<'_, MclmcKernel, Self>]) {
-        let Some(Self { settings, tuning, leg, .. }) = members.first().map(|member| &*member.adaptation) else { return };
+        let Some(Self { settings, tuning, leg, scales, .. }) = members.first().map(|member| &*member.adaptation) else {
+            return;
+        };
+        if scales.as_ref().is_some_and(|scales| scales.end() == meeting.iteration()) {
+            share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.as_ref())));
+            // Errors of steps in the old coordinates say nothing of the new ones.
+            return members.iter_mut().for_each(|member| member.adaptation.forget(member.kernel));
+        }
         let (alarm, leg, tuned) = (settings.tolerance * settings.target.last(), *leg, meeting.iteration() == *tuning);
         let shared = if tuned {
             shared_step_size(members.iter().map(|member| member.adaptation.step_size(member.kernel)))

@@ -17,6 +17,9 @@ pub trait MicrocanonicalKernel: Kernel {
     /// How steps are taken, and in which coordinates.
     fn dynamics(&self) -> &Microcanonical;
 
+    /// The same, to change them during warm-up.
+    fn dynamics_mut(&mut self) -> &mut Microcanonical;
+
     /// The step size ε, in units of the scaled coordinates.
     fn step_size(&self) -> f64;
 

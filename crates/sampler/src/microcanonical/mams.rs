@@ -7,6 +7,7 @@
 use super::acceptance::{AcceptanceAdaptation, check_acceptance};
 use super::dynamics::Microcanonical;
 use super::kernel::MicrocanonicalKernel;
+use super::scaling::{Scaling, check_scaling};
 use super::state::{MicrocanonicalState, check_dim};
 use crate::settings::{check, positive};
 use crate::{BuildContext, GradientState, Info, Integrator, Kernel, Method, SettingsError};
@@ -43,6 +44,8 @@ pub struct Mams {
     pub max_energy_error: f64,
     /// How the steps are taken.
     pub integrator: Integrator,
+    /// In which coordinates the chain moves; in units of the prior's scales by default.
+    pub scaling: Scaling,
     /// A step size to keep as it is, instead of tuning.
     pub fixed_step_size: Option<f64>,
 }
@@ -55,6 +58,7 @@ impl Default for Mams {
             target_acceptance: 0.8,
             max_energy_error: 1000.0,
             integrator: Integrator::Leapfrog,
+            scaling: Scaling::Prior,
             fixed_step_size: None,
         }
     }
@@ -71,6 +75,7 @@ impl Method for Mams {
         positive("trajectory_length", self.trajectory_length)?;
         check(self.max_steps >= 1, "max_steps", &self.max_steps, "at least 1")?;
         positive("max_energy_error", self.max_energy_error)?;
+        check_scaling(self.scaling, self.fixed_step_size)?;
         check_acceptance(self.target_acceptance, self.fixed_step_size)
     }
 
@@ -84,7 +89,7 @@ impl Method for Mams {
             max_energy_error: self.max_energy_error,
             trajectory: None,
         };
-        (kernel, AcceptanceAdaptation::new(self.target_acceptance, self.fixed_step_size, context))
+        (kernel, AcceptanceAdaptation::new(self.target_acceptance, self.scaling, self.fixed_step_size, context))
     }
 }
 
@@ -228,6 +233,10 @@ fn uniform_steps(mean: f64, uniform: f64) -> usize {
 impl MicrocanonicalKernel for MamsKernel {
     fn dynamics(&self) -> &Microcanonical {
         &self.dynamics
+    }
+
+    fn dynamics_mut(&mut self) -> &mut Microcanonical {
+        &mut self.dynamics
     }
 
     fn step_size(&self) -> f64 {

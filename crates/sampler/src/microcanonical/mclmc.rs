@@ -9,6 +9,7 @@ use super::dynamics::Microcanonical;
 use super::energy_variance::{EnergyVariance, EnergyVarianceAdaptation, NOT_FINITE, RunningMean};
 use super::energy_watch::EnergyWatch;
 use super::kernel::{MicrocanonicalKernel, check_length};
+use super::scaling::{Scaling, check_scaling};
 use super::state::MicrocanonicalState;
 use crate::settings::check;
 use crate::slice::steps_between_refreshments;
@@ -45,6 +46,8 @@ pub struct Mclmc {
     /// How the steps are taken; leapfrog by default, which gives networks up to 3,000 weights most effective draws per gradient. At some
     /// 10⁴ weights and above the integrators of more stages may win.
     pub integrator: Integrator,
+    /// In which coordinates the chain moves; in units of the prior's scales by default.
+    pub scaling: Scaling,
     /// How the step size is found.
     pub adaptation: EnergyVariance,
 }
@@ -55,6 +58,7 @@ impl Default for Mclmc {
             decoherence_length: 2.0,
             steps_per_draw: 8,
             integrator: Integrator::Leapfrog,
+            scaling: Scaling::Prior,
             adaptation: EnergyVariance::default(),
         }
     }
@@ -70,6 +74,7 @@ impl Method for Mclmc {
     fn validate(&self) -> Result<(), SettingsError> {
         check_length("decoherence_length", self.decoherence_length)?;
         check(self.steps_per_draw >= 1, "steps_per_draw", &self.steps_per_draw, "at least 1")?;
+        check_scaling(self.scaling, self.adaptation.fixed_step_size)?;
         self.adaptation.validate()
     }
 
@@ -87,7 +92,7 @@ impl Method for Mclmc {
             backup: None,
         };
         let gradients = EnergyVarianceAdaptation::steps(self.steps_per_draw) * self.integrator.gradients_per_step();
-        (kernel, EnergyVarianceAdaptation::new(&self.adaptation, gradients, context))
+        (kernel, EnergyVarianceAdaptation::new(&self.adaptation, self.scaling, gradients, context))
     }
 }
 
@@ -270,6 +275,10 @@ impl Kernel for MclmcKernel {
 impl MicrocanonicalKernel for MclmcKernel {
     fn dynamics(&self) -> &Microcanonical {
         &self.dynamics
+    }
+
+    fn dynamics_mut(&mut self) -> &mut Microcanonical {
+        &mut self.dynamics
     }
 
     fn step_size(&self) -> f64 {

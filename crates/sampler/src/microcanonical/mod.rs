@@ -8,6 +8,7 @@ mod exactness;
 mod kernel;
 mod mams;
 mod mclmc;
+mod scaling;
 mod slice_ghmc;
 mod state;
 mod step_size;
@@ -19,5 +20,6 @@ pub use exactness::{ExactnessCheck, ExactnessReport, Shift, check_against_exact}
 pub use kernel::MicrocanonicalKernel;
 pub use mams::{Mams, MamsInfo, MamsKernel};
 pub use mclmc::{Mclmc, MclmcInfo, MclmcKernel};
+pub use scaling::Scaling;
 pub use slice_ghmc::{SliceGhmc, SliceGhmcKernel, SliceState};
 pub use state::MicrocanonicalState;

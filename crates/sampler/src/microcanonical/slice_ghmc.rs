@@ -8,6 +8,7 @@
 use super::acceptance::{AcceptanceAdaptation, check_acceptance};
 use super::dynamics::Microcanonical;
 use super::kernel::{MicrocanonicalKernel, check_length};
+use super::scaling::{Scaling, check_scaling};
 use super::state::MicrocanonicalState;
 use crate::settings::{check, positive};
 use crate::slice::{accepted_slice, draw_slice, drifted, steps_between_refreshments};
@@ -42,6 +43,8 @@ pub struct SliceGhmc {
     pub max_energy_error: f64,
     /// How the steps are taken.
     pub integrator: Integrator,
+    /// In which coordinates the chain moves; in units of the prior's scales by default.
+    pub scaling: Scaling,
     /// A step size to keep as it is, instead of tuning.
     pub fixed_step_size: Option<f64>,
 }
@@ -54,6 +57,7 @@ impl Default for SliceGhmc {
             target_acceptance: 0.97,
             max_energy_error: 1000.0,
             integrator: Integrator::Leapfrog,
+            scaling: Scaling::Prior,
             fixed_step_size: None,
         }
     }
@@ -70,6 +74,7 @@ impl Method for SliceGhmc {
         check_length("decoherence_length", self.decoherence_length)?;
         check(self.steps_per_draw >= 1, "steps_per_draw", &self.steps_per_draw, "at least 1")?;
         positive("max_energy_error", self.max_energy_error)?;
+        check_scaling(self.scaling, self.fixed_step_size)?;
         check_acceptance(self.target_acceptance, self.fixed_step_size)
     }
 
@@ -83,7 +88,7 @@ impl Method for SliceGhmc {
             max_energy_error: self.max_energy_error,
             proposal: None,
         };
-        (kernel, AcceptanceAdaptation::new(self.target_acceptance, self.fixed_step_size, context))
+        (kernel, AcceptanceAdaptation::new(self.target_acceptance, self.scaling, self.fixed_step_size, context))
     }
 }
 
@@ -188,6 +193,10 @@ impl Kernel for SliceGhmcKernel {
 impl MicrocanonicalKernel for SliceGhmcKernel {
     fn dynamics(&self) -> &Microcanonical {
         &self.dynamics
+    }
+
+    fn dynamics_mut(&mut self) -> &mut Microcanonical {
+        &mut self.dynamics
     }
 
     fn step_size(&self) -> f64 {

@@ -5,7 +5,7 @@ use crate::support::{mean_and_error, normal};
 use ergodic_draws::Draws;
 use ergodic_model::{LogDensity, density};
 use ergodic_sampler::{
-    EnergyVariance, EnergyVarianceTarget, Integrator, Mams, Mclmc, Method, Run, SliceGhmc, check_contract, sample,
+    EnergyVariance, EnergyVarianceTarget, Integrator, Mams, Mclmc, Method, Run, Scaling, SliceGhmc, check_contract, sample,
 };
 
 #[test]
@@ -51,6 +51,11 @@ fn the_family_keeps_the_contract_of_kernels_in_all_its_settings() {
                 check_contract(&Mclmc { integrator, adaptation, ..Mclmc::default() }, &mut ending(), &start, 90).unwrap();
             }
         }
+    }
+    for scaling in [Scaling::ByBlock, Scaling::ByCoordinate] {
+        check_contract(&SliceGhmc { scaling, ..SliceGhmc::default() }, &mut ending(), &start, 90).unwrap();
+        check_contract(&Mams { scaling, ..Mams::default() }, &mut ending(), &start, 90).unwrap();
+        check_contract(&Mclmc { scaling, ..Mclmc::default() }, &mut ending(), &start, 90).unwrap();
     }
     let short = Mclmc { decoherence_length: 0.01, steps_per_draw: 3, ..Mclmc::default() };
     check_contract(&short, &mut ending(), &start, 90).unwrap();
