@@ -119,7 +119,7 @@ fn run_one<M: Method>(name: &str, case: &Stiff, method: &M, seed: u64) -> Result
 impl Row {
     fn print(&self, title: &str) {
         println!(
-            "\n{} ({title}), {}: {:.0} gradients a chain, {:.0} s; step size {:.4}, energy variance {:.1e}\n\
+            "\n{} ({title}), {}: {:.0} gradients a chain, {:.0} s; step size {:.2e}, energy variance {:.1e}\n\
              test outputs: R-hat at most {:.3}, median {:.3}; effective draws at least {:.0}, median {:.0}\n\
              ln noise: {:.4} ± {:.4}, R-hat {:.3}, {:.0} effective draws; log density: second half less first {:+.1}\n{}",
             self.case,
