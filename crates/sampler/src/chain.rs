@@ -209,7 +209,10 @@ impl<'a, M: Method> Chain<'a, M> {
     }
 
     /// What the chain leaves; one that nobody ended counts as stopped.
-    pub(crate) fn into_ended(self, keep_state: bool) -> Ended {
+    pub(crate) fn into_ended(mut self, keep_state: bool) -> Ended {
+        if let Some(living) = &mut self.living {
+            living.kernel.free_scratch();
+        }
         let record = if keep_state { self.record() } else { ChainRecord::NotBegun };
         let outcome = match self.fate {
             Fate::Ended { outcome, .. } => outcome,

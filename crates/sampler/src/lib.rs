@@ -27,6 +27,7 @@ mod mala;
 mod meeting;
 mod metric;
 mod microcanonical;
+mod numbers;
 mod nuts;
 mod observer;
 mod phase_point;

@@ -1,19 +1,30 @@
 //! Write metrics to files and read them back: M⁻¹ alone, from which the rest follows.
 
 use super::{LowRank, Metric, MetricError, Shape};
+use crate::numbers;
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a metric is stored as.
-#[derive(Serialize, Deserialize)]
+/// What a metric is read from.
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StoredMetric {
     Unit,
-    Diagonal(Vec<f64>),
+    Diagonal(#[serde(deserialize_with = "numbers::exact")] Vec<f64>),
     Dense(usize, Vec<f64>),
     LowRank { scales: Vec<f64>, directions: Vec<f64>, eigenvalues: Vec<f64> },
+}
+
+/// A [`StoredMetric`] whose numbers are the metric's own, so that writing needs no second copy.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Written<'a> {
+    Unit,
+    Diagonal(&'a [f64]),
+    Dense(usize, &'a [f64]),
+    LowRank { scales: &'a [f64], directions: &'a [f64], eigenvalues: &'a [f64] },
 }
 
 /// Why a metric could not be saved or loaded.
@@ -74,16 +85,15 @@ impl Metric {
     }
 }
 
-impl From<Metric> for StoredMetric {
-    fn from(metric: Metric) -> Self {
-        match metric.shape {
-            Shape::Unit => Self::Unit,
-            Shape::Diagonal { inverse_mass, .. } => Self::Diagonal(inverse_mass),
-            Shape::Dense(dense) => Self::Dense(dense.dim, dense.inverse_mass),
-            Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => {
-                Self::LowRank { scales, directions, eigenvalues }
-            }
-        }
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = match &self.shape {
+            Shape::Unit => Written::Unit,
+            Shape::Diagonal { inverse_mass } => Written::Diagonal(inverse_mass),
+            Shape::Dense(dense) => Written::Dense(dense.dim, &dense.inverse_mass),
+            Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => Written::LowRank { scales, directions, eigenvalues },
+        };
+        written.serialize(serializer)
     }
 }
 
