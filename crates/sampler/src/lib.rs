@@ -6,6 +6,7 @@
 mod adaptation;
 mod chain;
 mod checkpoint;
+mod checkpoint_file;
 mod chees;
 mod contract;
 mod counted;

@@ -1,10 +1,12 @@
 //! Write metrics to files and read them back: M⁻¹ alone, from which the rest follows.
 
 use super::{LowRank, Metric, MetricError, Shape};
+use crate::checkpoint_file::Aside;
 use crate::numbers;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fs;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 /// What a metric is read from.
@@ -68,7 +70,12 @@ impl Metric {
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), MetricFileError> {
         let path = path.as_ref();
-        let written = crate::checkpoint::write_aside(path, |file| serde_json::to_writer(file, self).map_err(Into::into));
+        let write = |aside: Aside| {
+            let mut file = BufWriter::new(aside);
+            serde_json::to_writer(&mut file, self)?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.place()
+        };
+        let written = Aside::create(path).and_then(write);
         written.map_err(|source| MetricFileError::Io { action: "write", path: path.to_owned(), source })
     }
 

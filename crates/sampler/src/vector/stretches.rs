@@ -1,11 +1,12 @@
 //! Compute what the no-U-turn criterion asks of two neighbouring stretches of a trajectory.
 //!
-//! Momenta are whitened and in single precision, half the memory: the criterion reads signs. Products are summed in double precision.
+//! Momenta are whitened and in single precision, which is half the memory: the criterion reads signs. Products are summed up in single
+//! precision over some thousand coordinates, and these sums in double precision.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
-/// Sums that a product is spread over, so that additions need not wait for each other; results are the same on all machines.
-const LANES: usize = 8;
+/// Vectors of coordinates that are summed up in single precision.
+const BLOCK: usize = 128;
 
 /// Two neighbouring stretches of a trajectory: the momenta at their ends, and the sums of momenta over each.
 #[derive(Clone, Copy)]
@@ -34,58 +35,64 @@ impl WithSimd for Join<'_> {
     type Output = [f64; 6];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> [f64; 6] {
-        /// The terms of one coordinate: the sum of both stretches, and what each product grows by.
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 6] {
         #[inline(always)]
-        fn terms([a, b, c, d, s, t]: [f32; 6]) -> (f32, [f64; 6]) {
-            let total = s + t;
-            let [a, b, c, d, s, t] = [a, b, c, d, s, t].map(f64::from);
-            let whole = f64::from(total) - 0.5 * (a + d);
-            let first = s + 0.5 * (c - a);
-            let second = t + 0.5 * (b - d);
-            (total, [a * whole, d * whole, a * first, c * first, b * second, d * second])
-        }
-        let Stretches { left: [a, b], right: [c, d], sums: [s, t] } = self.stretches;
-        let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest), (s, s_rest), (t, t_rest)] =
-            [a, b, c, d, s, t].map(<[f32]>::as_chunks::<LANES>);
-        let (total, total_rest) = self.total.as_chunks_mut::<LANES>();
-        let mut sums = [[0.0; LANES]; 6];
-        let ends = a.iter().zip(b).zip(c).zip(d);
-        for (((((a, b), c), d), (s, t)), total) in ends.zip(s.iter().zip(t)).zip(total) {
-            for lane in 0..LANES {
-                let (sum, grown) = terms([a[lane], b[lane], c[lane], d[lane], s[lane], t[lane]]);
-                total[lane] = sum;
-                for product in 0..6 {
-                    sums[product][lane] += grown[product];
+        fn pass<S: Simd>(simd: S, [a, b, c, d, s, t]: [&[S::f32s]; 6], total: &mut [S::f32s]) -> [f64; 6] {
+            let [half, less_half] = [0.5, -0.5].map(|x| simd.splat_f32s(x));
+            let mut products = [0.0; 6];
+            for (block, total) in total.chunks_mut(BLOCK).enumerate() {
+                let [a, b, c, d, s, t] = [a, b, c, d, s, t].map(|values| &values[block * BLOCK..][..total.len()]);
+                let mut sums = [simd.splat_f32s(0.0); 6];
+                let ends = a.iter().zip(b).zip(c).zip(d);
+                for (((((a, b), c), d), (s, t)), total) in ends.zip(s.iter().zip(t)).zip(total) {
+                    *total = simd.add_f32s(*s, *t);
+                    let whole = simd.mul_add_e_f32s(less_half, simd.add_f32s(*a, *d), *total);
+                    let first = simd.mul_add_e_f32s(half, simd.sub_f32s(*c, *a), *s);
+                    let second = simd.mul_add_e_f32s(half, simd.sub_f32s(*b, *d), *t);
+                    sums[0] = simd.mul_add_e_f32s(*a, whole, sums[0]);
+                    sums[1] = simd.mul_add_e_f32s(*d, whole, sums[1]);
+                    sums[2] = simd.mul_add_e_f32s(*a, first, sums[2]);
+                    sums[3] = simd.mul_add_e_f32s(*c, first, sums[3]);
+                    sums[4] = simd.mul_add_e_f32s(*b, second, sums[4]);
+                    sums[5] = simd.mul_add_e_f32s(*d, second, sums[5]);
+                }
+                for (product, sum) in products.iter_mut().zip(sums) {
+                    *product += f64::from(simd.reduce_sum_f32s(sum));
                 }
             }
+            products
         }
-        let mut products = sums.map(|lanes| lanes.iter().sum());
-        for (i, total) in total_rest.iter_mut().enumerate() {
-            let (sum, grown) = terms([a_rest[i], b_rest[i], c_rest[i], d_rest[i], s_rest[i], t_rest[i]]);
-            *total = sum;
-            products.iter_mut().zip(grown).for_each(|(product, grown): (&mut f64, f64)| *product += grown);
-        }
+        let Stretches { left: [a, b], right: [c, d], sums: [s, t] } = self.stretches;
+        let pieces = [a, b, c, d, s, t].map(S::as_simd_f32s);
+        let (total, total_rest) = S::as_mut_simd_f32s(self.total);
+        let mut products = pass(simd, pieces.map(|piece| piece.0), total);
+        let rest = pass(Scalar, pieces.map(|piece| piece.1), total_rest);
+        products.iter_mut().zip(rest).for_each(|(product, rest)| *product += rest);
         products
     }
 }
 
 /// `outᵢ ← xᵢ √wᵢ` in single precision.
 pub(crate) fn narrow_scaled(x: &[f64], weights: &[f64], out: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for ((out, x), w) in out.iter_mut().zip(x).zip(weights) {
-            *out = (x * w.sqrt()) as f32;
+    struct NarrowScaled<'a>(&'a [f64], &'a [f64], &'a mut [f32]);
+    impl WithSimd for NarrowScaled<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            for ((out, x), w) in self.2.iter_mut().zip(self.0).zip(self.1) {
+                *out = (x * w.sqrt()) as f32;
+            }
         }
-    });
+    }
+    Arch::new().dispatch(NarrowScaled(x, weights, out));
 }
 
 /// `outᵢ ← xᵢ` in single precision.
 pub(crate) fn narrow(x: &[f64], out: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = *x as f32;
-        }
-    });
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = *x as f32;
+    }
 }
 
 #[cfg(test)]
