@@ -18,7 +18,9 @@ pub(crate) fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f6
         fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<f64>, A::Error> {
             let mut numbers = Vec::new();
             let length = sequence.size_hint().unwrap_or(0);
-            numbers.try_reserve_exact(length).map_err(|_| A::Error::custom(format!("{length} numbers do not fit into memory")))?;
+            numbers
+                .try_reserve_exact(length)
+                .map_err(|_| A::Error::custom(format!("{length} numbers do not fit into memory")))?;
             while let Some(number) = sequence.next_element()? {
                 numbers.push(number);
             }

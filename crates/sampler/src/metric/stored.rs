@@ -98,7 +98,9 @@ impl Serialize for Metric {
             Shape::Unit => Written::Unit,
             Shape::Diagonal { inverse_mass } => Written::Diagonal(inverse_mass),
             Shape::Dense(dense) => Written::Dense(dense.dim, &dense.inverse_mass),
-            Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => Written::LowRank { scales, directions, eigenvalues },
+            Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => {
+                Written::LowRank { scales, directions, eigenvalues }
+            }
         };
         written.serialize(serializer)
     }
