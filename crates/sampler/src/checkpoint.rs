@@ -4,7 +4,7 @@ use crate::checkpoint_file::{Aside, Writer, read};
 use crate::counters::Counters;
 use crate::header::Header;
 use crate::living::LivingOf;
-use crate::meeting::Course;
+use crate::meeting::{Course, Reasons};
 use crate::{HamiltonianKernel, Method, Metric};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor};
@@ -58,7 +58,7 @@ pub enum CheckpointError {
 impl Checkpoint {
     /// A run of which nothing is done.
     pub(crate) fn at_start(header: Header) -> Self {
-        let course = Course { warmup: header.warmup, held: None, refused: 0 };
+        let course = Course { warmup: header.warmup, held: None, refused: 0, reasons: Reasons::default() };
         let chains = vec![ChainRecord::NotBegun; header.chains];
         Self { header, course, chains }
     }

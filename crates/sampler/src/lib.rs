@@ -61,7 +61,7 @@ pub use integrator::Integrator;
 pub use keeper::CheckpointSchedule;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
 pub use mala::{Mala, MalaKernel};
-pub use meeting::{Meeting, Meetings, Member};
+pub use meeting::{ExtensionReason, Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError, MetricFileError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,
