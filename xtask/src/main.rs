@@ -35,6 +35,10 @@ const VERIFY: &[Step] = &[
     full("tempering", &["test", "--release", "--test", "tempering", "--", "--nocapture"]),
     full("posteriordb", &["test", "--release", "--test", "posteriordb", "--", "--nocapture"]),
     full("every sampler", &["test", "--release", "--test", "posteriordb", "--", "--ignored", "--nocapture"]),
+    full(
+        "memory",
+        &["test", "--release", "-p", "ergodic-sampler", "--test", "memory", "--", "--include-ignored", "--nocapture"],
+    ),
     full("reference diagnostics", &["test", "--release", "-p", "ergodic-diagnostics"]),
     full("gradients", &["test", "--release", "-p", "ergodic-model"]),
     full("targets", &["test", "--release", "-p", "ergodic-targets"]),

@@ -102,8 +102,7 @@ pub(crate) fn scores_of_each(predictions: &Predictions, targets: &[String]) -> R
         let held = format!("{:.3} ({:.4})", interval.coverage, interval.mean_width);
         writeln!(text, "{target:<24} {:>12.5} {:>12.5} {held:>24}", rmse(&own)?, crps(&own)?)?;
     }
-    let caveat = predictions.origin.caveat();
-    if !caveat.is_empty() {
+    if let Some(caveat) = predictions.caveat() {
         writeln!(text, "! {caveat}")?;
     }
     Ok(text)

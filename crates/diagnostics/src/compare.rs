@@ -92,7 +92,7 @@ pub struct Comparison {
 /// # let chain = ChainDraws::from_positions(1, vec![0.0, 1.0]);
 /// # let draws = Draws::new(Layout::flat(1), Origin::Mcmc, vec![chain], RunReport::new("nuts", 1));
 /// # let predictions = Predictions {
-/// #     origin: Origin::Mcmc, temperatures: Temperatures::POSTERIOR, kind: PredictionKind::Classification, target_name: "y".into(),
+/// #     origin: Origin::Mcmc, temperatures: Temperatures::POSTERIOR, energy_variance: None, kind: PredictionKind::Classification, target_name: "y".into(),
 /// #     chain_lengths: vec![1], num_points: 1, num_outputs: 2, values: vec![0.5, 0.5], noise_sd: vec![], simulated: vec![], log_likelihood: vec![0.5f64.ln()], observed: vec![1.0],
 /// # };
 /// let comparison = compare(&[

@@ -1,5 +1,6 @@
 //! Say in plain words whether to believe the draws, what is wrong with them, and what to try.
 
+use crate::burn_in::burn_in;
 use crate::findings::{
     Finding, Severity, Thresholds, chains_and_draws, coordinates, divergences, energies, predictions as predictions_findings,
     run, trees,
@@ -74,6 +75,9 @@ pub struct Diagnosis {
 
 /// Weighs all diagnostics with the default [`Thresholds`].
 ///
+/// A log density, noise scale or hyperparameter that drifts between early and late draws ([`drift`](crate::drift())) means that chains are
+/// still burning in, whatever else agrees.
+///
 /// With predictions, a network is judged by them, and by its noise scales, hyperparameters and plain parameters; weights, which
 /// are not identified one by one, give no more than a remark. Without predictions, weights that disagree make the draws
 /// doubtful. An R-hat counts only where it is also above what chance alone would give in one of a hundred runs
@@ -113,6 +117,7 @@ pub fn diagnose_with(
         if let Some(functions) = &functions {
             findings.extend(predictions_findings(functions, thresholds));
         }
+        findings.extend(burn_in(draws, thresholds));
         findings.extend(coordinates(&summary, functions.is_some(), thresholds));
         findings.extend(divergences(&sampler, thresholds));
         findings.extend(energies(&sampler, thresholds));

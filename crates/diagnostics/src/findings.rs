@@ -44,6 +44,11 @@ pub struct Thresholds {
     pub saturated_share: f64,
     /// Mean acceptance rate below this is a warning; 0.1, a choice of this crate, far below every kernel's target.
     pub acceptance_rate: f64,
+    /// A drift between early and late draws counts where chance alone would give one of its size with less than this probability, all
+    /// quantities looked at together; 0.01, a choice of this crate.
+    pub drift_probability: f64,
+    /// Standard deviations that a drift must span to be a failure, and not a warning; 1, a choice of this crate.
+    pub drift_failure: f64,
     /// Number of chains below which a warning (for one) or a remark is given; 4, Vehtari et al. (2021).
     pub chains: usize,
 }
@@ -58,12 +63,14 @@ impl Default for Thresholds {
             divergent_share: 0.05,
             saturated_share: 0.05,
             acceptance_rate: 0.1,
+            drift_probability: 0.01,
+            drift_failure: 1.0,
             chains: 4,
         }
     }
 }
 
-fn finding(severity: Severity, message: String, advice: impl Into<String>) -> Finding {
+pub(crate) fn finding(severity: Severity, message: String, advice: impl Into<String>) -> Finding {
     Finding { severity, message, advice: advice.into() }
 }
 

@@ -9,10 +9,12 @@
 //! Every table carries the caveat of draws that are not exact.
 
 mod autocorrelation;
+mod burn_in;
 mod chains;
 mod compare;
 mod diagnose;
 mod diagnostic;
+mod drift;
 mod energy;
 mod ess;
 mod findings;
@@ -38,6 +40,7 @@ pub use autocorrelation::autocorrelation;
 pub use compare::{CompareError, Comparison, ComparisonRow, Entry, compare};
 pub use diagnose::{Diagnosis, Verdict, diagnose, diagnose_with};
 pub use diagnostic::{Diagnostic, Interval, Status};
+pub use drift::{Drift, drift};
 pub use energy::ebfmi;
 pub use ess::{ess_basic, ess_bulk, ess_mean, ess_median, ess_quantile, ess_sd, ess_tail};
 pub use findings::{Finding, Severity, Thresholds};

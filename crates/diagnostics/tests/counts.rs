@@ -14,6 +14,7 @@ fn counts(points: usize, draws: usize, factor: f64) -> Predictions {
         (0..draws * points).map(|i| quantile(factor * mean(i % points), ((i / points) as f64 + 0.5) / draws as f64)).collect();
     Predictions {
         temperatures: Temperatures::POSTERIOR,
+        energy_variance: None,
         origin: Origin::Mcmc,
         kind: PredictionKind::Regression,
         target_name: "visits".to_owned(),

@@ -91,6 +91,7 @@ fn predictions(origin: Origin, shift: f64) -> Predictions {
     Predictions {
         origin,
         temperatures: Temperatures::POSTERIOR,
+        energy_variance: None,
         kind: PredictionKind::Regression,
         target_name: "y".to_owned(),
         chain_lengths: vec![600; 4],

@@ -21,6 +21,7 @@ fn regression(points: usize, draws: usize, bias: f64, width: f64) -> Predictions
     Predictions {
         origin: Origin::Mcmc,
         temperatures: Temperatures::POSTERIOR,
+        energy_variance: None,
         kind: PredictionKind::Regression,
         target_name: "y".to_owned(),
         chain_lengths: vec![draws],
@@ -46,6 +47,7 @@ fn classification() -> Predictions {
     Predictions {
         origin: Origin::Mcmc,
         temperatures: Temperatures::POSTERIOR,
+        energy_variance: None,
         kind: PredictionKind::Classification,
         target_name: "class".to_owned(),
         chain_lengths: vec![2, 1],

@@ -152,6 +152,7 @@ fn predictions(origin: Origin, kind: PredictionKind, outputs: usize, shift: f64)
     Predictions {
         origin,
         temperatures: Temperatures::POSTERIOR,
+        energy_variance: None,
         kind,
         target_name: "strength [MPa]".to_owned(),
         chain_lengths,

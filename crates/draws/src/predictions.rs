@@ -23,6 +23,7 @@ pub enum PredictionKind {
 /// let predictions = Predictions {
 ///     origin: Origin::Mcmc,
 ///     temperatures: Temperatures::POSTERIOR,
+///     energy_variance: None,
 ///     kind: PredictionKind::Classification,
 ///     target_name: "label".into(),
 ///     chain_lengths: vec![1, 1],
@@ -42,6 +43,9 @@ pub struct Predictions {
     pub origin: Origin,
     /// Temperatures of the density the draws come from; (1, 1) is the posterior itself.
     pub temperatures: Temperatures,
+    /// The [largest energy variance per dimension](crate::RunReport::largest_energy_variance) of the chains that made the draws, where
+    /// they report one.
+    pub energy_variance: Option<f64>,
     /// Regression or classification.
     pub kind: PredictionKind,
     /// Name of the target, for labels; with its unit if it has one.
@@ -66,10 +70,11 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// What tables and plots write beside these predictions; `None` when the draws follow the posterior itself.
+    /// What tables and plots write beside these predictions, as beside [the draws](crate::RunReport::caveat) they come from; `None` when
+    /// these follow the posterior itself.
     #[must_use]
     pub fn caveat(&self) -> Option<String> {
-        self.origin.caveat_at(self.temperatures)
+        crate::report::caveat(self.origin, self.temperatures, self.energy_variance)
     }
 
     /// Number of draws of all chains.
@@ -137,12 +142,12 @@ impl Predictions {
 mod tests {
     use super::*;
 
-    #[test]
-    fn series_follow_chains_of_different_length() {
+    fn predictions() -> Predictions {
         let (num_points, num_outputs) = (2, 3);
-        let predictions = Predictions {
+        Predictions {
             origin: Origin::Mcmc,
             temperatures: Temperatures::POSTERIOR,
+            energy_variance: None,
             kind: PredictionKind::Regression,
             target_name: "y".into(),
             chain_lengths: vec![2, 0, 1],
@@ -153,7 +158,31 @@ mod tests {
             simulated: vec![0.0; 30],
             log_likelihood: vec![],
             observed: vec![],
-        };
+        }
+    }
+
+    #[test]
+    fn the_caveat_is_that_of_the_draws() {
+        let mut report = crate::RunReport::new("mclmc", 1);
+        let tuned = [("energy_variance_per_dimension".to_owned(), 0.02)].into();
+        report.chains.push(crate::ChainReport {
+            warmup_gradients: 1,
+            sampling_gradients: 1,
+            warmup_seconds: 0.0,
+            sampling_seconds: 0.0,
+            tuned,
+            outcome: crate::Outcome::Completed,
+        });
+        let biased =
+            Predictions { origin: Origin::BiasedMcmc, energy_variance: report.largest_energy_variance(), ..predictions() };
+        assert_eq!(biased.caveat(), report.caveat(Origin::BiasedMcmc));
+        assert!(biased.of_output(1, "z").caveat().unwrap().contains("2.0e-2"));
+        assert_eq!(Predictions { energy_variance: Some(0.02), ..predictions() }.caveat(), None);
+    }
+
+    #[test]
+    fn series_follow_chains_of_different_length() {
+        let predictions = predictions();
         assert_eq!(predictions.num_draws(), 3);
         assert_eq!(predictions.num_simulated(), 5);
         assert_eq!(predictions.value(2, 1, 0), 15.0);

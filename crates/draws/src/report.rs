@@ -121,17 +121,24 @@ impl RunReport {
     /// ```
     #[must_use]
     pub fn caveat(&self, origin: Origin) -> Option<String> {
-        let caveat = origin.caveat_at(self.temperatures)?;
-        match self.largest_energy_variance() {
-            Some(variance) if origin == Origin::BiasedMcmc => Some(format!("{caveat}; {}", implied_bias(variance))),
-            _ => Some(caveat),
-        }
+        caveat(origin, self.temperatures, self.largest_energy_variance())
     }
 
-    /// The energy variance per dimension of the chain that has most; NaN where one is not a number.
-    fn largest_energy_variance(&self) -> Option<f64> {
+    /// The realised energy variance per dimension, E(ΔE²)/D of a step, of the chain that has most; NaN where one is not a number, and
+    /// `None` where no chain reports it.
+    #[must_use]
+    pub fn largest_energy_variance(&self) -> Option<f64> {
         let variances = self.chains.iter().filter_map(|chain| chain.tuned.get("energy_variance_per_dimension").copied());
         variances.max_by(f64::total_cmp)
+    }
+}
+
+/// The caveat of draws of `origin` at `temperatures`, with what their energy variance implies.
+pub(crate) fn caveat(origin: Origin, temperatures: Temperatures, energy_variance: Option<f64>) -> Option<String> {
+    let caveat = origin.caveat_at(temperatures)?;
+    match energy_variance {
+        Some(variance) if origin == Origin::BiasedMcmc => Some(format!("{caveat}; {}", implied_bias(variance))),
+        _ => Some(caveat),
     }
 }
 

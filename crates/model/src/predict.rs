@@ -64,6 +64,7 @@ pub fn predict(
     Ok(Predictions {
         origin: draws.origin(),
         temperatures: draws.report.temperatures,
+        energy_variance: draws.report.largest_energy_variance(),
         kind: likelihood.kind(),
         target_name: model.target_name().to_owned(),
         chain_lengths,

@@ -1,15 +1,17 @@
 //! Run one chain: begin it, warm it up, draw, and leave it in a state from which it can go on.
 
 use crate::checkpoint::ChainRecord;
+use crate::checkpoint_file::{ChainHead, Writer, to_bytes};
 use crate::counted::Counted;
 use crate::counters::Counters;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Moment};
 use crate::living::{Living, LivingOf, begin};
 use crate::meeting::Course;
 use crate::{BuildContext, ChainError, ChainState, Info, Kernel, Member, Method, Observer, Progress, Run};
 use ergodic_draws::{ChainDraws, ChainReport, ChainSink, Column, DrawRef, Layout, Outcome, Phase, Recorded, Sink, Statistics};
 use ergodic_model::{EvaluationError, LogDensity, Posterior, Recording, record_stream};
 use std::any::Any;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,9 +98,8 @@ pub(crate) struct Chain<'a, M: Method> {
     draws: ChainDraws,
     fate: Fate,
     tools: Option<Tools<'a>>,
-    /// The last round of checkpoints that the chain took part in, and what was new to it.
+    /// The last round of checkpoints that the chain took part in.
     round: usize,
-    handed_in: Option<(usize, Option<usize>, bool)>,
     /// Whether the sink has kept all that the chain recorded.
     is_durable: bool,
 }
@@ -130,7 +131,6 @@ impl<'a, M: Method> Chain<'a, M> {
             fate: Fate::Going,
             tools: None,
             round: 0,
-            handed_in: None,
             is_durable: true,
         };
         match record {
@@ -209,7 +209,10 @@ impl<'a, M: Method> Chain<'a, M> {
     }
 
     /// What the chain leaves; one that nobody ended counts as stopped.
-    pub(crate) fn into_ended(self, keep_state: bool) -> Ended {
+    pub(crate) fn into_ended(mut self, keep_state: bool) -> Ended {
+        if let Some(living) = &mut self.living {
+            living.kernel.free_scratch();
+        }
         let record = if keep_state { self.record() } else { ChainRecord::NotBegun };
         let outcome = match self.fate {
             Fate::Ended { outcome, .. } => outcome,
@@ -236,7 +239,7 @@ impl<'a, M: Method> Chain<'a, M> {
             (Fate::Ended { outcome: Outcome::Failed(reason), resumable: false }, _) => {
                 ChainRecord::Failed { counters: counters(), reason: reason.clone() }
             }
-            (_, Some(living)) => match postcard::to_stdvec(living) {
+            (_, Some(living)) => match to_bytes(living) {
                 Ok(state) => ChainRecord::Alive { counters: counters(), state },
                 Err(error) => ChainRecord::Failed {
                     counters: counters(),
@@ -254,14 +257,32 @@ impl<'a, M: Method> Chain<'a, M> {
         if let Some(sink) = self.tools.as_mut().and_then(|tools| tools.sink.as_mut()) {
             sink.flush()?;
         }
-        let present = (self.counters.iteration, course.held, self.is_going());
-        let is_new = self.handed_in != Some(present);
-        let record = (self.is_durable && is_new).then(|| self.record());
-        if record.is_some() {
-            self.handed_in = Some(present);
-        }
-        keeper.hand_in(self.number, course, record, begin.elapsed());
+        self.write(keeper, course);
+        keeper.hand_in(self.number, begin.elapsed());
         Ok(())
+    }
+
+    /// Writes the chain's state to the checkpoint in the making, if it is one that may be counted on and is not in place already.
+    fn write(&self, keeper: &Keeper, course: Course) {
+        let moment = Moment { iteration: self.counters.iteration, course, is_going: self.is_going() };
+        if self.is_durable && keeper.is_new(self.number, moment) {
+            keeper.write(self.number, moment, |file| self.write_record(file));
+        }
+    }
+
+    /// As [`record`](Self::record), without a copy in memory.
+    fn write_record<W: Write>(&self, file: &mut Writer<W>) -> io::Result<()> {
+        let counters = || self.counters.clone();
+        match (&self.fate, &self.living) {
+            (Fate::Ended { outcome: Outcome::Failed(reason), resumable: false }, _) => {
+                file.put(&ChainHead::Failed(counters(), reason.into()))
+            }
+            (_, Some(living)) => {
+                file.put(&ChainHead::Alive(counters()))?;
+                file.put(living)
+            }
+            (_, None) => file.put(&ChainHead::NotBegun),
+        }
     }
 
     /// Hands in the chain's state while it waits, or after its end; a sink that fails ends it.
@@ -278,8 +299,8 @@ impl<'a, M: Method> Chain<'a, M> {
             Err(panic) => format!("the sink panicked: {}", panic_message(panic.as_ref())),
         };
         self.end(shared, Outcome::Failed(problem), true);
-        let record = self.is_durable.then(|| self.record());
-        keeper.hand_in(self.number, course, record, Duration::ZERO);
+        self.write(keeper, course);
+        keeper.hand_in(self.number, Duration::ZERO);
     }
 
     /// Runs to the end of a leg; the reason where the chain stops before it.

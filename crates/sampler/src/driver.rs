@@ -211,8 +211,8 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let dim = layout.dim();
         self.check_model(&layout)?;
         let resumed = self.checkpoint.is_some();
-        let keep_state = keep_state || self.checkpoint_to.is_some();
-        let header = Header::new(self.posterior, &layout, &self.method, &self.run, keep_state || resumed)?;
+        let probed = keep_state || resumed || self.checkpoint_to.is_some();
+        let header = Header::new(self.posterior, &layout, &self.method, &self.run, probed)?;
         if let Some((path, schedule)) = &self.checkpoint_to {
             schedule.validate()?;
             if !resumed && path.exists() {

@@ -2,12 +2,15 @@
 
 use crate::SettingsError;
 use crate::chain::{Chain, Shared};
-use crate::checkpoint::{ChainRecord, CheckpointError, CheckpointRef};
+use crate::checkpoint::{ChainRecord, CheckpointError};
+use crate::checkpoint_file::{Aside, Section, Writer};
 use crate::header::Header;
 use crate::meeting::Course;
 use crate::settings::check;
 use ergodic_model::Posterior;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -57,30 +60,52 @@ impl CheckpointSchedule {
     }
 }
 
-/// Asks the chains of a run for their states now and then, and writes them to a file.
+/// Asks the chains of a run for their states now and then, and lets them write these to a file.
 ///
-/// A round begins when a thread of the keeper's own raises `round`. A chain that runs sees it before its next transition and hands in
-/// its state; the state of one that waits is taken by the keeper. No meeting is held in between, so all states belong together.
+/// A round begins when a thread of the keeper's own raises `round`. A chain that runs sees it before its next transition and writes
+/// its state; that of one that waits is written by the keeper. No meeting is held in between, so all states belong together. States
+/// go straight to the file: beside the chains themselves, nothing of their size is in memory.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     path: PathBuf,
     schedule: CheckpointSchedule,
     header: Header,
     round: AtomicUsize,
+    /// The file of the present round, or why it cannot be written.
+    file: Mutex<Option<io::Result<Writer<Aside>>>>,
     slots: Mutex<Slots>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Slots {
-    /// The state of each chain that was last handed in.
-    records: Vec<ChainRecord>,
-    /// The course at which it was, and the round.
-    marks: Vec<(Course, usize)>,
+    /// What the file in place has of each chain.
+    placed: Vec<Placed>,
+    /// What each chain wrote in the present round, if it had anything new.
+    written: Vec<Option<Moment>>,
+    /// The last round that each chain took part in.
+    rounds: Vec<usize>,
     /// What the chains' states of this round took.
     cost: Duration,
     kept: Kept,
     over: bool,
+}
+
+/// How far a chain was when it wrote its state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Moment {
+    pub iteration: usize,
+    pub course: Course,
+    pub is_going: bool,
+}
+
+/// A chain's state in the file.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    section: Section,
+    course: Course,
+    /// Unknown for what the run began with.
+    moment: Option<Moment>,
 }
 
 /// What checkpoints took, and whether the last one could be written.
@@ -100,11 +125,23 @@ impl Keeper {
         course: Course,
         records: &[ChainRecord],
     ) -> Result<Self, CheckpointError> {
-        CheckpointRef { header: &header, course, chains: records }.save(&path)?;
-        let marks = vec![(course, 0); records.len()];
-        let slots = Slots { records: records.to_vec(), marks, cost: Duration::ZERO, kept: Kept::default(), over: false };
-        let (slots, changed) = (Mutex::new(slots), Condvar::new());
-        Ok(Self { path, schedule, header, round: AtomicUsize::new(0), slots, changed })
+        let write = |aside: Aside| {
+            let mut writer = Writer::begin(aside, &header, course, records.len())?;
+            records.iter().enumerate().try_for_each(|(number, record)| writer.record(number, record))?;
+            place(writer)
+        };
+        let sections = Aside::create(&path).and_then(write);
+        let sections = sections.map_err(|source| CheckpointError::Io { action: "write", path: path.clone(), source })?;
+        let slots = Slots {
+            written: vec![None; records.len()],
+            rounds: vec![0; records.len()],
+            placed: sections.into_iter().map(|section| Placed { section, course, moment: None }).collect(),
+            cost: Duration::ZERO,
+            kept: Kept::default(),
+            over: false,
+        };
+        let (round, file) = (AtomicUsize::new(0), Mutex::new(None));
+        Ok(Self { path, schedule, header, round, file, slots: Mutex::new(slots), changed: Condvar::new() })
     }
 
     /// The present round; a chain that took no part in it has to.
@@ -112,14 +149,27 @@ impl Keeper {
         self.round.load(Ordering::Relaxed)
     }
 
-    /// Takes the state of a chain in the present round; none from a chain that has nothing newer to count on.
-    pub(crate) fn hand_in(&self, chain: usize, course: Course, record: Option<ChainRecord>, cost: Duration) {
-        let mut slots = self.slots();
-        if let Some(record) = record {
-            slots.records[chain] = record;
-            slots.marks[chain].0 = course;
+    /// Whether the file in place has another state of a chain than that of `moment`.
+    pub(crate) fn is_new(&self, chain: usize, moment: Moment) -> bool {
+        self.slots().placed[chain].moment != Some(moment)
+    }
+
+    /// Lets a chain write its state at `moment` to the file of the present round.
+    pub(crate) fn write(&self, chain: usize, moment: Moment, write: impl FnOnce(&mut Writer<Aside>) -> io::Result<()>) {
+        let mut file = self.file();
+        if let Some(Ok(writer)) = file.as_mut() {
+            match writer.section(chain, write) {
+                Ok(()) => self.slots().written[chain] = Some(moment),
+                // What is in the file by now is of no use, and the round of no effect.
+                Err(error) => *file = Some(Err(error)),
+            }
         }
-        slots.marks[chain].1 = self.round();
+    }
+
+    /// Notes that a chain has done its part of the present round, and what that cost.
+    pub(crate) fn hand_in(&self, chain: usize, cost: Duration) {
+        let mut slots = self.slots();
+        slots.rounds[chain] = self.round();
         slots.cost += cost;
         self.changed.notify_all();
     }
@@ -146,19 +196,13 @@ impl Keeper {
         loop {
             let waiting = self.changed.wait_timeout_while(self.slots(), wait, |slots| !slots.over);
             let last = waiting.unwrap_or_else(PoisonError::into_inner).0.over;
-            let course = self.collect(shared, chains, course);
+            let (course, collecting) = self.collect(shared, chains, course);
             let begin = Instant::now();
+            let saved = self.finish(course);
             let mut slots = self.slots();
-            if slots.marks.iter().all(|mark| mark.0 == course) {
-                let saved = CheckpointRef { header: &self.header, course, chains: &slots.records }.save(&self.path);
-                slots.kept.checkpoints += usize::from(saved.is_ok());
-                slots.kept.problem = saved.err().map(|error| error.to_string());
-            } else {
-                let path = self.path.display();
-                let problem =
-                    format!("'{path}' holds an earlier state: a chain whose sink failed has no later one to go on from");
-                slots.kept.problem = Some(problem);
-            }
+            slots.kept.checkpoints += usize::from(saved.is_ok());
+            slots.kept.problem = saved.err();
+            slots.cost += collecting;
             let cost = std::mem::take(&mut slots.cost) + begin.elapsed();
             slots.kept.seconds += cost.as_secs_f64();
             if last {
@@ -168,18 +212,54 @@ impl Keeper {
         }
     }
 
-    /// Gathers the states of all chains at one course of the run.
+    /// Puts the file of the round in place, with the states of the chains that had none newer taken over; or says why not.
+    fn finish(&self, course: Course) -> Result<(), String> {
+        let describe = |source| CheckpointError::Io { action: "write", path: self.path.clone(), source }.to_string();
+        let writer = self.file().take().unwrap_or_else(|| Err(io::Error::other("no file was begun")));
+        let mut writer = writer.map_err(describe)?;
+        let mut slots = self.slots();
+        let Slots { placed, written, .. } = &mut *slots;
+        let mut earlier = None;
+        for (number, placed) in placed.iter().enumerate().filter(|(number, _)| !writer.has(*number)).collect::<Vec<_>>() {
+            if placed.course != course {
+                let path = self.path.display();
+                return Err(format!(
+                    "'{path}' holds an earlier state: a chain whose sink failed has no later one to go on from"
+                ));
+            }
+            let file = match &mut earlier {
+                Some(file) => file,
+                None => earlier.insert(File::open(&self.path).map_err(describe)?),
+            };
+            writer.copy(number, file, placed.section).map_err(describe)?;
+        }
+        let sections = place(writer).map_err(describe)?;
+        for ((placed, written), section) in placed.iter_mut().zip(written).zip(sections) {
+            placed.section = section;
+            if let Some(moment) = written.take() {
+                (placed.course, placed.moment) = (moment.course, Some(moment));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers the states of all chains at one course of the run; what beginning the file took.
     fn collect<'a, P: Posterior + ?Sized, M: crate::Method>(
         &self,
         shared: &Shared<'a, P, M>,
         chains: &[Mutex<Chain<'a, M>>],
         course: &Mutex<Course>,
-    ) -> Course {
+    ) -> (Course, Duration) {
         // Meetings wait for this lock.
         let course = course.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = Instant::now();
+        let writer = Aside::create(&self.path);
+        *self.file() = Some(writer.and_then(|aside| Writer::begin(aside, &self.header, *course, chains.len())));
+        self.slots().written.fill(None);
+        let beginning = begin.elapsed();
         let round = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         for (number, chain) in chains.iter().enumerate() {
-            while self.slots().marks[number].1 != round {
+            while self.slots().rounds[number] != round {
                 let idle = match chain.try_lock() {
                     Ok(chain) => Some(chain),
                     Err(TryLockError::Poisoned(chain)) => Some(chain.into_inner()),
@@ -187,22 +267,33 @@ impl Keeper {
                 };
                 if let Some(mut chain) = idle {
                     // It may have handed in its state before it came to rest.
-                    if self.slots().marks[number].1 != round {
+                    if self.slots().rounds[number] != round {
                         chain.hand_in_at_rest(shared, self, *course);
                     }
                 } else {
                     let slots = self.slots();
-                    let asked = |slots: &mut Slots| slots.marks[number].1 != round;
+                    let asked = |slots: &mut Slots| slots.rounds[number] != round;
                     drop(self.changed.wait_timeout_while(slots, PATIENCE, asked));
                 }
             }
         }
-        *course
+        (*course, beginning)
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<io::Result<Writer<Aside>>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends a file and puts it in its place; where its sections are.
+fn place(writer: Writer<Aside>) -> io::Result<Vec<Section>> {
+    let (aside, sections) = writer.finish()?;
+    aside.place()?;
+    Ok(sections)
 }
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ pub trait Kernel: Send + Serialize + DeserializeOwned {
     /// Tuned quantities by name, for reports; such as `step_size`.
     fn tuned(&self) -> Vec<(&'static str, f64)>;
 
+    /// Gives back the memory that the next step makes anew; nothing by default.
+    fn free_scratch(&mut self) {}
+
     /// What the user of a chain that has ended should know, such as a bias above what was asked for.
     fn warning(&self) -> Option<String> {
         None

@@ -77,7 +77,12 @@ fn hold<'a, P: Posterior + ?Sized, M: Method>(
         let going = chains.iter_mut().filter(|chain| chain.is_going());
         going.for_each(|chain| chain.end(shared, Outcome::Failed(reason.clone()), false));
     }
-    *course = Course { warmup: meeting.warmup(), held: Some(iteration), refused: course.refused.max(meeting.refused) };
+    *course = Course {
+        warmup: meeting.warmup(),
+        held: Some(iteration),
+        refused: course.refused.max(meeting.refused),
+        reasons: course.reasons.and(meeting.reasons),
+    };
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,6 +6,7 @@
 mod adaptation;
 mod chain;
 mod checkpoint;
+mod checkpoint_file;
 mod chees;
 mod contract;
 mod counted;
@@ -27,6 +28,7 @@ mod mala;
 mod meeting;
 mod metric;
 mod microcanonical;
+mod numbers;
 mod nuts;
 mod observer;
 mod phase_point;
@@ -59,7 +61,7 @@ pub use integrator::Integrator;
 pub use keeper::CheckpointSchedule;
 pub use kernel::{Adaptation, BuildContext, ChainState, Info, Kernel, Method};
 pub use mala::{Mala, MalaKernel};
-pub use meeting::{Meeting, Meetings, Member};
+pub use meeting::{ExtensionReason, Meeting, Meetings, Member};
 pub use metric::{Metric, MetricError, MetricFileError};
 pub use microcanonical::{
     AcceptanceAdaptation, EnergyVariance, EnergyVarianceAdaptation, EnergyVarianceTarget, ExactnessCheck, ExactnessReport,

@@ -17,14 +17,14 @@ pub(crate) struct MacroStep<'a> {
     pub tolerance: f64,
     /// Greatest k.
     pub max_halvings: usize,
-    /// Room for the way back.
+    /// Room for an attempt.
     pub scratch: &'a mut PhasePoint,
-    pub found: Found,
+    pub found: Steps,
 }
 
 /// What happened on the macro steps of a trajectory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+pub(crate) struct Steps {
     /// Integrator steps, those of failed attempts and of ways back too.
     pub n_steps: usize,
     /// Macro steps that one integrator step did not cover.
@@ -43,11 +43,10 @@ impl Leap for MacroStep<'_> {
         density: &mut dyn LogDensity,
         metric: &Metric,
         time: f64,
-        from: &PhasePoint,
-        to: &mut PhasePoint,
+        point: &mut PhasePoint,
     ) -> Result<bool, EvaluationError> {
         let Self { integrator, tolerance, max_halvings, scratch, found } = self;
-        let mut attempt = |found: &mut Found, time: f64, halvings: usize, from: &PhasePoint, to: &mut PhasePoint| {
+        let mut attempt = |found: &mut Steps, time: f64, halvings: usize, from: &PhasePoint, to: &mut PhasePoint| {
             let steps = 1usize << halvings;
             let step_size = time / steps as f64;
             let (mut low, mut high) = (from.energy(), from.energy());
@@ -67,14 +66,16 @@ impl Leap for MacroStep<'_> {
             Ok::<_, EvaluationError>(true)
         };
         for halvings in 0..=*max_halvings {
-            let conserved = attempt(found, time, halvings, from, to)?;
+            let conserved = attempt(found, time, halvings, point, scratch)?;
             if halvings == 0 {
-                found.first_acceptance_sum += (-(to.energy() - from.energy()).abs()).exp();
+                found.first_acceptance_sum += (-(scratch.energy() - point.energy()).abs()).exp();
                 found.n_refined += usize::from(!conserved);
             }
             if conserved {
+                // Where the step began is of no more use: there is room for the way back.
+                std::mem::swap(point, scratch);
                 for coarser in 0..halvings {
-                    if attempt(found, -time, coarser, to, scratch)? {
+                    if attempt(found, -time, coarser, point, scratch)? {
                         found.irreversible = true;
                         return Ok(false);
                     }
@@ -103,12 +104,12 @@ mod tests {
         })
     }
 
-    fn leap(target: &mut dyn LogDensity, time: f64, from: &PhasePoint, max_halvings: usize) -> (bool, PhasePoint, Found) {
+    fn leap(target: &mut dyn LogDensity, time: f64, from: &PhasePoint, max_halvings: usize) -> (bool, PhasePoint, Steps) {
         let metric = Metric::unit();
-        let (mut scratch, mut to) = (PhasePoint::new(2, &metric), PhasePoint::new(2, &metric));
-        let (integrator, found) = (Integrator::Leapfrog, Found::default());
+        let (mut scratch, mut to) = (PhasePoint::new(2, &metric), from.clone());
+        let (integrator, found) = (Integrator::Leapfrog, Steps::default());
         let mut step = MacroStep { integrator, tolerance: 0.3, max_halvings, scratch: &mut scratch, found };
-        let usable = step.leap(target, &metric, time, from, &mut to).unwrap();
+        let usable = step.leap(target, &metric, time, &mut to).unwrap();
         let found = step.found;
         (usable, to, found)
     }

@@ -3,6 +3,7 @@
 use crate::Kernel;
 use ergodic_model::{ChainRng, Purpose, stream};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::num::NonZeroUsize;
 
 /// After which warm-up iterations all chains meet; counts of iterations done, 0 for a meeting after
@@ -62,6 +63,50 @@ pub struct Member<'a, K: Kernel, A> {
     pub state: &'a mut K::State,
 }
 
+/// Why a meeting asks for a longer warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExtensionReason {
+    /// Chains are still on their way to the posterior.
+    BurningIn,
+    /// The step size was changed at the end, and the new one has to be judged.
+    StepSizeChanged,
+}
+
+/// The reasons for which warm-up was extended, or should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Reasons {
+    burning_in: bool,
+    step_size_changed: bool,
+}
+
+impl Reasons {
+    fn add(&mut self, reason: ExtensionReason) {
+        match reason {
+            ExtensionReason::BurningIn => self.burning_in = true,
+            ExtensionReason::StepSizeChanged => self.step_size_changed = true,
+        }
+    }
+
+    /// These and those of another meeting.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            burning_in: self.burning_in || other.burning_in,
+            step_size_changed: self.step_size_changed || other.step_size_changed,
+        }
+    }
+}
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let burning_in = self.burning_in.then_some("chains were still burning in");
+        let changed = self.step_size_changed.then_some("its check had made the step size smaller, and judges the new one too");
+        let reasons: Vec<&str> = burning_in.into_iter().chain(changed).collect();
+        f.write_str(&reasons.join("; "))
+    }
+}
+
 /// When a meeting takes place, and what it may draw and ask for.
 #[derive(Debug)]
 pub struct Meeting {
@@ -70,6 +115,7 @@ pub struct Meeting {
     extra_left: usize,
     /// Iterations that were asked for in vain.
     pub(crate) refused: usize,
+    pub(crate) reasons: Reasons,
     rng: ChainRng,
 }
 
@@ -80,12 +126,13 @@ impl Meeting {
     ///
     /// ```
     /// let mut meeting = ergodic_sampler::Meeting::new(7, 100, 100, 50);
-    /// assert_eq!((meeting.extend_warmup(30), meeting.extend_warmup(30)), (30, 20));
+    /// let mut ask = || meeting.extend_warmup(30, ergodic_sampler::ExtensionReason::BurningIn);
+    /// assert_eq!((ask(), ask()), (30, 20));
     /// assert_eq!(meeting.warmup(), 150);
     /// ```
     #[must_use]
     pub fn new(seed: u64, iteration: usize, warmup: usize, extra_left: usize) -> Self {
-        Self { iteration, warmup, extra_left, refused: 0, rng: meeting_stream(seed, iteration) }
+        Self { iteration, warmup, extra_left, refused: 0, reasons: Reasons::default(), rng: meeting_stream(seed, iteration) }
     }
 
     /// Warm-up iterations that each chain has done.
@@ -105,12 +152,15 @@ impl Meeting {
         &mut self.rng
     }
 
-    /// Asks for `iterations` more of warm-up, for a chain that still burns in; how many of them are granted.
+    /// Asks for `iterations` more of warm-up; how many of them are granted.
     ///
-    /// [`Run::max_extra_warmup`](crate::Run) limits what is granted in a run. The report says how many were, and whether it was less
-    /// than was asked for. Meetings go on in the longer warm-up, as [`Adaptation::meetings`](crate::Adaptation::meetings) says of it.
-    pub fn extend_warmup(&mut self, iterations: usize) -> usize {
+    /// [`Run::max_extra_warmup`](crate::Run) limits what is granted in a run. The report says how many were, whether it was less
+    /// than was asked for, and why. Meetings go on in the longer warm-up, as [`Adaptation::meetings`](crate::Adaptation::meetings) says of it.
+    pub fn extend_warmup(&mut self, iterations: usize, reason: ExtensionReason) -> usize {
         let granted = iterations.min(self.extra_left);
+        if iterations > 0 {
+            self.reasons.add(reason);
+        }
         self.extra_left -= granted;
         self.warmup += granted;
         self.refused += iterations - granted;
@@ -135,6 +185,8 @@ pub(crate) struct Course {
     pub held: Option<usize>,
     /// Most iterations that a meeting asked for in vain.
     pub refused: usize,
+    /// Why any were asked for.
+    pub reasons: Reasons,
 }
 
 #[cfg(test)]
@@ -172,7 +224,11 @@ mod tests {
     #[test]
     fn no_more_iterations_are_granted_than_the_run_allows() {
         let mut meeting = Meeting::new(1, 100, 100, 50);
-        assert_eq!((meeting.extend_warmup(20), meeting.extend_warmup(100), meeting.refused), (20, 30, 70));
+        assert_eq!(meeting.extend_warmup(0, ExtensionReason::BurningIn), 0);
+        assert_eq!(meeting.reasons, Reasons::default());
+        let mut ask = |iterations| meeting.extend_warmup(iterations, ExtensionReason::StepSizeChanged);
+        assert_eq!((ask(20), ask(100), meeting.refused), (20, 30, 70));
+        assert!(meeting.reasons.to_string().contains("step size") && !meeting.reasons.to_string().contains("burning"));
         assert_eq!((meeting.warmup(), meeting.iteration()), (150, 100));
     }
 }

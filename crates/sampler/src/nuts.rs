@@ -6,7 +6,7 @@
 
 use crate::adaptation::{HamiltonianAdaptation, Warmup};
 use crate::settings::{check, positive};
-use crate::tree::{Arena, Progress, Trajectory, take_root};
+use crate::tree::{Arena, Found, Progress, Trajectory};
 use crate::{BuildContext, GradientState, HamiltonianKernel, Info, Integrator, Kernel, Method, Metric, SettingsError};
 use ergodic_draws::Field;
 use ergodic_model::{ChainRng, EvaluationError, LogDensity};
@@ -32,8 +32,8 @@ pub struct Nuts {
     /// Mean acceptance probability over a trajectory that warm-up aims at; 0.8 by default, as in Stan. The gradient-based warm-up aims
     /// at it with [the symmetric rate](NutsInfo::symmetric_acceptance_rate), as nutpie does.
     pub target_acceptance: f64,
-    /// Most doublings of a trajectory, from 1 to 20; 10 by default, as in Stan: at most 1023 steps. Room for 3 · depth points is set
-    /// aside, and used as far as trees grow.
+    /// Most doublings of a trajectory, from 1 to 20; 10 by default, as in Stan: at most 1023 steps. A chain keeps
+    /// eight vectors, and one and a half for each doubling, as far as its trees have grown.
     pub max_tree_depth: usize,
     /// Energy error, in nats, above which a trajectory counts as divergent; 1000 as in all libraries.
     pub max_energy_error: f64,
@@ -193,32 +193,17 @@ impl Kernel for NutsKernel {
         state: &mut GradientState,
         rng: &mut ChainRng,
     ) -> Result<NutsInfo, EvaluationError> {
-        let arena = &mut self.arena;
-        arena.reset(state.position.len(), &self.metric, self.max_tree_depth);
-        let root = take_root(arena);
-        let point = arena.point_mut(root);
-        point.set_position(&state.position, &state.gradient, state.log_density);
-        point.draw_momentum(&self.metric, rng);
-        let initial_energy = point.energy();
-
         let mut trajectory = Trajectory {
             density,
             metric: &self.metric,
             leaper: self.integrator,
             step_size: self.step_size,
             max_energy_error: self.max_energy_error,
-            arena,
             rng,
-            initial_energy,
             progress: Progress::default(),
         };
-        let proposal = trajectory.grow(self.max_tree_depth, root)?;
+        let Found { index, energy } = trajectory.grow(&mut self.arena, self.max_tree_depth, state)?;
         let progress = trajectory.progress;
-
-        let index_in_trajectory = arena.index(proposal);
-        let point = arena.point_mut(proposal);
-        let energy = point.energy();
-        point.exchange(state);
         Ok(NutsInfo {
             log_density: state.log_density,
             acceptance_rate: progress.acceptance_sum / progress.n_leaps as f64,
@@ -229,14 +214,18 @@ impl Kernel for NutsKernel {
             reached_max_treedepth: progress.depth == self.max_tree_depth && !progress.turning,
             diverging: progress.diverging,
             energy,
-            energy_error: energy - initial_energy,
+            energy_error: energy - progress.initial_energy,
             max_energy_error: progress.max_energy_error,
-            index_in_trajectory,
+            index_in_trajectory: index,
         })
     }
 
     fn tuned(&self) -> Vec<(&'static str, f64)> {
         vec![("step_size", self.step_size)]
+    }
+
+    fn free_scratch(&mut self) {
+        self.arena = Arena::default();
     }
 }
 

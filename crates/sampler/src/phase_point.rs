@@ -88,6 +88,14 @@ impl PhasePoint {
         self.log_density = log_density;
     }
 
+    /// Becomes `other`, which has the same dimension and shape of metric.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.set_position(&other.position, &other.gradient, other.log_density);
+        self.momentum.copy_from_slice(&other.momentum);
+        self.velocity.copy_from_slice(&other.velocity);
+        self.kinetic_energy = other.kinetic_energy;
+    }
+
     /// Exchanges position and gradient with those of `state`, which takes the log density too: the end of a transition, without a copy.
     pub(crate) fn exchange(&mut self, state: &mut GradientState) {
         std::mem::swap(&mut state.position, &mut self.position);

@@ -18,7 +18,7 @@ pub struct Run {
     pub chains: usize,
     /// Warm-up iterations of a chain; 1000, Stan's.
     pub warmup: usize,
-    /// Warm-up iterations that may be added where chains turn out to be still burning in; 0, so that a run costs what it was asked for.
+    /// Warm-up iterations that may be added where adaptation asks for them; 0, so that a run costs what it was asked for.
     /// Only methods whose chains meet ([`Adaptation::meetings`](crate::Adaptation::meetings)) ask for more, and the report says so.
     pub max_extra_warmup: usize,
     /// Draws of a chain after warm-up, counted from the chain's beginning when a run is resumed; 1000, Stan's.

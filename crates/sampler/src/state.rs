@@ -1,6 +1,6 @@
 //! Hold what a gradient-based chain is between two steps: position, log density, gradient.
 
-use crate::ChainState;
+use crate::{ChainState, numbers};
 use ergodic_model::{EvaluationError, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GradientState {
     /// The unconstrained position.
+    #[serde(deserialize_with = "numbers::exact")]
     pub position: Vec<f64>,
     /// The log density there, up to a constant, in nats.
     pub log_density: f64,
     /// The gradient there.
+    #[serde(deserialize_with = "numbers::exact")]
     pub gradient: Vec<f64>,
 }
 

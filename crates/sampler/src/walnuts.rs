@@ -8,9 +8,9 @@
 //! one step does; otherwise those of 2^k steps, of the attempts before, and of the attempts on the way back, which end where they fail.
 
 use crate::adaptation::{HamiltonianAdaptation, Warmup};
-use crate::macro_step::{Found, MacroStep};
+use crate::macro_step::{MacroStep, Steps};
 use crate::settings::{check, positive};
-use crate::tree::{Arena, Progress, Trajectory, take_root};
+use crate::tree::{Arena, Found, Progress, Trajectory};
 use crate::{
     BuildContext, GradientState, HamiltonianKernel, Info, Integrator, Kernel, Method, Metric, PhasePoint, SettingsError,
 };
@@ -226,14 +226,6 @@ impl Kernel for WalnutsKernel {
         state: &mut GradientState,
         rng: &mut ChainRng,
     ) -> Result<WalnutsInfo, EvaluationError> {
-        let arena = &mut self.arena;
-        arena.reset(state.position.len(), &self.metric, self.max_tree_depth);
-        let root = take_root(arena);
-        let point = arena.point_mut(root);
-        point.set_position(&state.position, &state.gradient, state.log_density);
-        point.draw_momentum(&self.metric, rng);
-        let initial_energy = point.energy();
-
         let mut trajectory = Trajectory {
             density,
             metric: &self.metric,
@@ -242,22 +234,15 @@ impl Kernel for WalnutsKernel {
                 tolerance: self.energy_tolerance,
                 max_halvings: self.max_halvings,
                 scratch: PhasePoint::reuse(&mut self.scratch, state.position.len(), &self.metric),
-                found: Found::default(),
+                found: Steps::default(),
             },
             step_size: self.step_size,
             max_energy_error: self.max_energy_error,
-            arena,
             rng,
-            initial_energy,
             progress: Progress::default(),
         };
-        let proposal = trajectory.grow(self.max_tree_depth, root)?;
+        let Found { index, energy } = trajectory.grow(&mut self.arena, self.max_tree_depth, state)?;
         let Trajectory { progress, leaper: MacroStep { found, .. }, .. } = trajectory;
-
-        let index_in_trajectory = arena.index(proposal);
-        let point = arena.point_mut(proposal);
-        let energy = point.energy();
-        point.exchange(state);
         Ok(WalnutsInfo {
             log_density: state.log_density,
             acceptance_rate: found.first_acceptance_sum / progress.n_leaps as f64,
@@ -270,14 +255,18 @@ impl Kernel for WalnutsKernel {
             reached_max_treedepth: progress.depth == self.max_tree_depth && !progress.turning,
             diverging: found.unresolved || progress.diverging,
             energy,
-            energy_error: energy - initial_energy,
+            energy_error: energy - progress.initial_energy,
             max_energy_error: progress.max_energy_error,
-            index_in_trajectory,
+            index_in_trajectory: index,
         })
     }
 
     fn tuned(&self) -> Vec<(&'static str, f64)> {
         vec![("step_size", self.step_size)]
+    }
+
+    fn free_scratch(&mut self) {
+        (self.arena, self.scratch) = (Arena::default(), None);
     }
 }
 

@@ -12,12 +12,12 @@ pub(crate) fn of_run(ended: &[Ended], planned: usize, course: &Course) -> Vec<St
     let mut warnings = Vec::new();
     let warmup = course.warmup;
     if warmup > planned {
-        warnings.push(format!("warm-up was extended from {planned} to {warmup} iterations, for chains were still burning in"));
+        warnings.push(format!("warm-up was extended from {planned} to {warmup} iterations: {}", course.reasons));
     }
     if course.refused > 0 {
         warnings.push(format!(
-            "warm-up asked for {} iterations more than it got: chains were still burning in; raise warmup or max_extra_warmup",
-            course.refused
+            "warm-up asked for {} iterations more than it got: {}; raise warmup or max_extra_warmup",
+            course.refused, course.reasons
         ));
     }
     for (chain, end) in ended.iter().enumerate() {

@@ -45,6 +45,7 @@ pub enum Metrics {
 /// let predictions = Predictions {
 ///     origin: Origin::Mcmc,
 ///     temperatures: Temperatures::POSTERIOR,
+///     energy_variance: None,
 ///     kind: PredictionKind::Classification,
 ///     target_name: "species".to_owned(),
 ///     chain_lengths: vec![1],

@@ -252,6 +252,7 @@ mod tests {
         Predictions {
             origin: Origin::Mcmc,
             temperatures: Temperatures::POSTERIOR,
+            energy_variance: None,
             kind: PredictionKind::Regression,
             target_name: "y".to_owned(),
             chain_lengths: vec![draws],

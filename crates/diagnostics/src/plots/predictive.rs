@@ -306,6 +306,7 @@ mod tests {
         Predictions {
             origin,
             temperatures: Temperatures::POSTERIOR,
+            energy_variance: None,
             kind: PredictionKind::Regression,
             target_name: "y".to_owned(),
             chain_lengths: vec![draws],

@@ -204,6 +204,7 @@ mod tests {
         let mut predictions = Predictions {
             origin: Origin::Mcmc,
             temperatures: Temperatures::POSTERIOR,
+            energy_variance: None,
             kind: PredictionKind::Regression,
             target_name: "strength".to_owned(),
             chain_lengths: vec![1, 1],

@@ -237,6 +237,7 @@ mod tests {
         Predictions {
             origin: Origin::Approximation,
             temperatures: Temperatures::POSTERIOR,
+            energy_variance: None,
             kind: PredictionKind::Classification,
             target_name: "label".to_owned(),
             chain_lengths: vec![1],

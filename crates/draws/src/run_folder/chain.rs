@@ -40,15 +40,14 @@ struct ArrayWriter<'a> {
 }
 
 impl<'a> ChainWriter<'a> {
-    /// Reserves a chunk per array.
-    pub(super) fn new(run: &'a Run, storage: &'a dyn Storage, chain: usize) -> Result<Self, SinkError> {
-        let phase_writer = |phase| -> Result<PhaseWriter<'a>, SinkError> {
+    /// A writer that has no draws yet.
+    pub(super) fn new(run: &'a Run, storage: &'a dyn Storage, chain: usize) -> Self {
+        let phase_writer = |phase| {
             let variables = run.variables.iter().filter(|(variable, _)| variable.group.phase() == phase);
-            let arrays = variables.map(|(variable, chunk_draws)| ArrayWriter::new(variable, *chunk_draws, run.dim));
-            let arrays = arrays.collect::<Result<_, _>>()?;
-            Ok(PhaseWriter { phase, arrays, draws: 0, published_draws: 0, published_at: Instant::now() })
+            let arrays = variables.map(|(variable, chunk_draws)| ArrayWriter::new(variable, *chunk_draws)).collect();
+            PhaseWriter { phase, arrays, draws: 0, published_draws: 0, published_at: Instant::now() }
         };
-        Ok(Self { run, storage, chain, warmup: phase_writer(Phase::Warmup)?, sampling: phase_writer(Phase::Sampling)? })
+        Self { run, storage, chain, warmup: phase_writer(Phase::Warmup), sampling: phase_writer(Phase::Sampling) }
     }
 
     /// Begins after draws that are on disk, with the last chunk of each array in memory where it is not full.
@@ -92,6 +91,7 @@ impl PhaseWriter<'_> {
     fn record(&mut self, draw: &DrawRef<'_>, run: &Run, storage: &dyn Storage, chain: usize) -> Result<(), SinkError> {
         // Full chunks are left here only by an error of the last call; a draw enters all arrays or none.
         self.write_full_chunks(run, storage, chain)?;
+        self.arrays.iter_mut().try_for_each(|array| array.reserve(run.dim))?;
         for array in &mut self.arrays {
             array.variable.encode(draw, &mut array.bytes);
             array.draws += 1;
@@ -128,16 +128,19 @@ impl PhaseWriter<'_> {
 }
 
 impl<'a> ArrayWriter<'a> {
-    fn new(variable: &'a Variable, chunk_draws: usize, dim: usize) -> Result<Self, SinkError> {
-        let mut bytes = Vec::new();
-        let size = chunk_draws.saturating_mul(variable.draw_bytes());
-        bytes.try_reserve_exact(size).map_err(|_| SinkError::TooLarge {
+    fn new(variable: &'a Variable, chunk_draws: usize) -> Self {
+        Self { variable, chunk_draws, block: 0, draws: 0, draws_on_disk: 0, bytes: Vec::new() }
+    }
+
+    /// Makes room for a whole chunk, once there is a draw for it.
+    fn reserve(&mut self, dim: usize) -> Result<(), SinkError> {
+        let size = self.chunk_draws.saturating_mul(self.variable.draw_bytes());
+        self.bytes.try_reserve_exact(size.saturating_sub(self.bytes.len())).map_err(|_| SinkError::TooLarge {
             bytes: size as u128,
             chains: 1,
-            draws: chunk_draws,
+            draws: self.chunk_draws,
             dim,
-        })?;
-        Ok(Self { variable, chunk_draws, block: 0, draws: 0, draws_on_disk: 0, bytes })
+        })
     }
 
     /// Begins after `draws` draws that are on disk.

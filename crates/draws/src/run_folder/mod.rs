@@ -206,7 +206,7 @@ impl Sink for RunFolder {
         }
         let run = self.run()?;
         run.open_chain(chain)?;
-        Ok(Box::new(ChainWriter::new(run, &*self.storage, chain)?))
+        Ok(Box::new(ChainWriter::new(run, &*self.storage, chain)))
     }
 
     fn resume_chain(&self, chain: usize, recorded: Recorded) -> Result<Box<dyn ChainSink + '_>, SinkError> {
@@ -216,7 +216,7 @@ impl Sink for RunFolder {
         let run = self.run()?;
         run.open_chain(chain)?;
         run.cut(&*self.storage, chain, recorded)?;
-        let mut writer = ChainWriter::new(run, &*self.storage, chain)?;
+        let mut writer = ChainWriter::new(run, &*self.storage, chain);
         writer.go_on_after(recorded)?;
         Ok(Box::new(writer))
     }

@@ -8,7 +8,7 @@ use super::low_rank_metric::{LowRankEstimator, LowRankMetric};
 use super::shrinkage::{prior_variance, shrink};
 use super::welford::{Variance, pooled_variance};
 use crate::settings::check;
-use crate::{BuildContext, Metric, SettingsError};
+use crate::{BuildContext, Metric, SettingsError, numbers};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -99,8 +99,11 @@ pub struct GradientMetric {
     growth: f64,
     /// Draws that replace the metric at hand.
     min_draws: usize,
+    #[serde(deserialize_with = "numbers::exact")]
     prior_variances: Vec<f64>,
-    inverse_mass: Vec<f64>,
+    /// The variances of the coordinates, where the metric itself has more than these; empty otherwise.
+    #[serde(deserialize_with = "numbers::exact")]
+    variances: Vec<f64>,
     /// The blocks that have one scale each; empty where each coordinate has its own.
     blocks: Vec<Range<usize>>,
     low_rank: Option<LowRankEstimator>,
@@ -154,7 +157,7 @@ impl GradientMetric {
             window: settings.first_window,
             growth: settings.growth,
             min_draws: MIN_DRAWS,
-            inverse_mass: prior_variances.clone(),
+            variances: if low_rank.is_some() { prior_variances.clone() } else { Vec::new() },
             prior_variances,
             blocks,
             low_rank,
@@ -178,14 +181,17 @@ impl GradientMetric {
     /// 10²⁰ of s²; where the gradient is zero, s². For a normal posterior, a typical gradient is the inverse of its scale; the prior's
     /// scale gives σ² the right unit. A block shares its root mean square of s g.
     pub fn start(&mut self, gradient: &[f64], metric: &mut Metric) {
-        for ((v, g), prior) in self.inverse_mass.iter_mut().zip(gradient).zip(&self.prior_variances) {
+        let variances = metric.diagonal_mut(&self.prior_variances);
+        for ((v, g), prior) in variances.iter_mut().zip(gradient).zip(&self.prior_variances) {
             *v = shrink(prior.sqrt() / g.abs(), 1, *prior, 0.0).unwrap_or(*prior);
         }
-        for block in self.blocks.clone() {
+        for block in &self.blocks {
             let squares: f64 = block.clone().map(|i| gradient[i] * gradient[i] * self.prior_variances[i]).sum();
-            self.share(&block, 1.0 / (squares / block.len() as f64).sqrt(), 1);
+            self.share(block, 1.0 / (squares / block.len() as f64).sqrt(), 1, variances);
         }
-        self.write(metric);
+        if self.low_rank.is_some() {
+            self.variances.copy_from_slice(variances);
+        }
     }
 
     /// Learns from the state after warm-up iteration `iteration`, if the step was `informative`; whether the metric changed.
@@ -200,22 +206,37 @@ impl GradientMetric {
         if !self.learn(iteration, position, gradient, informative) {
             return false;
         }
-        self.estimate();
         let is_last = iteration + 1 == self.final_begin;
-        match &mut self.low_rank {
-            None => self.write(metric),
-            Some(low_rank) if low_rank.is_due() || is_last => {
-                let scales: Vec<f64> = self.inverse_mass.iter().map(|v| v.sqrt()).collect();
-                let (directions, eigenvalues) = low_rank.estimate(&scales, self.used.count());
-                match Metric::low_rank(scales, directions, eigenvalues) {
-                    Ok(stretched) => *metric = stretched,
-                    Err(_) => self.write(metric),
-                }
+        let mut variances = std::mem::take(&mut self.variances);
+        let changed = match &mut self.low_rank {
+            None => {
+                self.estimate(metric.diagonal_mut(&self.prior_variances));
+                true
             }
-            // Between two estimates of the directions nothing moves; before the first there are the coordinates' variances.
-            Some(_) if metric.keeps_velocity() => return false,
-            Some(_) => self.write(metric),
+            Some(low_rank) => {
+                let is_due = low_rank.is_due() || is_last;
+                self.estimate(&mut variances);
+                self.stretch(is_due, &variances, metric)
+            }
+        };
+        self.variances = variances;
+        changed
+    }
+
+    /// Gives a low-rank metric what was learnt: its directions where that `is_due`. Between two estimates of them nothing moves, and
+    /// before the first there are the coordinates' variances.
+    fn stretch(&mut self, is_due: bool, variances: &[f64], metric: &mut Metric) -> bool {
+        if let Some(low_rank) = self.low_rank.as_mut().filter(|_| is_due) {
+            let scales: Vec<f64> = variances.iter().map(|v| v.sqrt()).collect();
+            let (directions, eigenvalues) = low_rank.estimate(&scales, self.used.count());
+            if let Ok(stretched) = Metric::low_rank(scales, directions, eigenvalues) {
+                *metric = stretched;
+                return true;
+            }
+        } else if metric.keeps_velocity() {
+            return false;
         }
+        metric.diagonal_mut(variances).copy_from_slice(variances);
         true
     }
 
@@ -244,37 +265,29 @@ impl GradientMetric {
         informative && self.has_estimate()
     }
 
-    /// The diagonal of M⁻¹ as it was estimated last.
-    pub(crate) fn inverse_mass(&self) -> &[f64] {
-        &self.inverse_mass
-    }
-
-    pub(crate) fn inverse_mass_mut(&mut self) -> &mut [f64] {
-        &mut self.inverse_mass
-    }
-
-    fn estimate(&mut self) {
+    /// Writes the estimate to the diagonal of M⁻¹, which holds the one before it.
+    fn estimate(&self, variances: &mut [f64]) {
         let count = self.used.count();
-        for block in self.blocks.clone() {
+        for block in &self.blocks {
             let [mut moved, mut pulled] = [0.0; 2];
             for i in block.clone() {
                 moved += self.used.positions.variance(i) / self.prior_variances[i];
                 pulled += self.used.gradients.variance(i) * self.prior_variances[i];
             }
-            self.share(&block, if pulled == 0.0 { 1.0 } else { (moved / pulled).sqrt() }, count);
+            self.share(block, if pulled == 0.0 { 1.0 } else { (moved / pulled).sqrt() }, count, variances);
         }
         if !self.blocks.is_empty() {
             return;
         }
-        for (i, v) in self.inverse_mass.iter_mut().enumerate() {
+        for (i, v) in variances.iter_mut().enumerate() {
             let (moved, pulled) = (self.used.positions.variance(i), self.used.gradients.variance(i));
             *v = scale(moved, pulled, count, self.prior_variances[i], *v);
         }
     }
 
     /// Gives a block's coordinates one factor on their prior variances, where it says anything.
-    fn share(&mut self, block: &Range<usize>, factor: f64, count: usize) {
-        let (variances, priors) = (&mut self.inverse_mass[block.clone()], &self.prior_variances[block.clone()]);
+    fn share(&self, block: &Range<usize>, factor: f64, count: usize, variances: &mut [f64]) {
+        let (variances, priors) = (&mut variances[block.clone()], &self.prior_variances[block.clone()]);
         for (v, prior) in variances.iter_mut().zip(priors) {
             if let Some(shrunk) = shrink(factor * prior, count, *prior, 0.0) {
                 *v = shrunk;
@@ -282,28 +295,27 @@ impl GradientMetric {
         }
     }
 
-    /// The estimate of coordinate `i` from the draws of several chains: the variances are those of all draws about their common mean.
+    /// The estimate of coordinate `i` from the draws of several chains, where it was `old`: the variances are those of all draws about
+    /// their common mean.
     ///
     /// # Panics
     /// When there is no chain.
-    pub(crate) fn pooled<'a>(mut chains: impl Iterator<Item = &'a Self> + Clone, i: usize) -> f64 {
+    pub(crate) fn pooled<'a>(mut chains: impl Iterator<Item = &'a Self> + Clone, i: usize, old: f64) -> f64 {
         let count = chains.clone().map(|chain| chain.used.count()).sum();
         let moved = pooled_variance(chains.clone().map(|chain| &chain.used.positions), i);
         let pulled = pooled_variance(chains.clone().map(|chain| &chain.used.gradients), i);
         let first = chains.next().expect("chains that meet are one or more");
-        scale(moved, pulled, count, first.prior_variances[i], first.inverse_mass[i])
+        scale(moved, pulled, count, first.prior_variances[i], old)
+    }
+
+    /// The prior's variances.
+    pub(crate) fn prior_variances(&self) -> &[f64] {
+        &self.prior_variances
     }
 
     /// Whether there are enough draws for an estimate.
     pub(crate) fn has_estimate(&self) -> bool {
         self.used.count() >= self.min_draws
-    }
-
-    /// Writes the estimate to a metric.
-    pub(crate) fn write(&self, metric: &mut Metric) {
-        // Shrunk variances are positive and finite, so the metric is never refused.
-        let written = metric.set_diagonal(&self.inverse_mass);
-        debug_assert!(written.is_ok(), "{written:?}");
     }
 }
 

@@ -18,6 +18,8 @@ pub fn find_step_size<K: HamiltonianKernel>(
     state: &K::State,
     rng: &mut ChainRng,
 ) -> Result<(), ChainError> {
+    // Rather than beside what the kernel keeps: searches are rare.
+    kernel.free_scratch();
     let mut point = PhasePoint::new(state.position().len(), kernel.metric());
     let first = kernel.step_size();
     let mut step_size = first;

@@ -1,5 +1,6 @@
 //! Estimate variances and covariances draw by draw, without cancellation (Welford 1962).
 
+use crate::numbers;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Variance {
     count: usize,
+    #[serde(deserialize_with = "numbers::exact")]
     mean: Vec<f64>,
+    #[serde(deserialize_with = "numbers::exact")]
     squares: Vec<f64>,
 }
 

@@ -4,7 +4,7 @@ use super::shrinkage::{prior_variance, shrink};
 use super::welford::{Covariance, Variance};
 use super::windows::window_ends;
 use crate::settings::check;
-use crate::{Metric, SettingsError};
+use crate::{Metric, SettingsError, numbers};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -55,6 +55,7 @@ impl Windowed {
 pub struct WindowedMetric {
     learning: Range<usize>,
     ends: Vec<usize>,
+    #[serde(deserialize_with = "numbers::exact")]
     prior_variances: Vec<f64>,
     estimator: Estimator,
 }

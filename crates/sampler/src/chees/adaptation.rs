@@ -154,7 +154,9 @@ impl CheesAdaptation {
             momentum: &last.momentum,
             acceptance_rate: last.acceptance_rate,
         });
-        let slope = slope(ends, length, members[0].adaptation.metric.inverse_mass(), &mut means);
+        // The metric is diagonal from the first; a unit one would have moved nobody.
+        let inverse_mass = members[0].kernel.metric().diagonal_alone().unwrap_or(&[]);
+        let slope = slope(ends, length, inverse_mass, &mut means);
         let first = &mut members[0].adaptation;
         first.averaging.update(rate);
         if let Some(slope) = slope {
@@ -167,19 +169,16 @@ impl CheesAdaptation {
     fn share_metric(members: &mut [Member<'_, CheesKernel, Self>]) {
         let has_draws = members.iter().any(|member| member.adaptation.metric.has_estimate());
         for i in 0..members[0].state.position.len() {
-            let chains = members.iter().map(|member| &member.adaptation.metric);
             let shared = if has_draws {
-                GradientMetric::pooled(chains, i)
+                let old = variances(&mut members[0])[i];
+                GradientMetric::pooled(members.iter().map(|member| &member.adaptation.metric), i, old)
             } else {
-                let logs = chains.map(|metric| metric.inverse_mass()[i].ln()).sum::<f64>();
+                let logs = members.iter_mut().map(|member| variances(member)[i].ln()).sum::<f64>();
                 (logs / members.len() as f64).exp()
             };
-            members.iter_mut().for_each(|member| member.adaptation.metric.inverse_mass_mut()[i] = shared);
+            members.iter_mut().for_each(|member| variances(member)[i] = shared);
         }
-        for member in members {
-            member.adaptation.metric.write(member.kernel.metric_mut());
-            member.adaptation.is_due = false;
-        }
+        members.iter_mut().for_each(|member| member.adaptation.is_due = false);
     }
 
     /// Ends the early share: the chains take the geometric mean of their step sizes, and learn together from here.
@@ -189,6 +188,11 @@ impl CheesAdaptation {
         first.averaging = DualAveraging::near(first.target, mean.exp());
         first.lengths.restart();
     }
+}
+
+/// The diagonal of a chain's M⁻¹.
+fn variances<'a>(member: &'a mut Member<'_, CheesKernel, CheesAdaptation>) -> &'a mut [f64] {
+    member.kernel.metric_mut().diagonal_mut(member.adaptation.metric.prior_variances())
 }
 
 impl Adaptation<CheesKernel> for CheesAdaptation {

@@ -12,14 +12,14 @@ pub use stored::MetricFileError;
 
 use crate::PhasePoint;
 use crate::vector::{
-    Equal, KickAndDrift, KickAndDriftFrom, Stretches, add_scaled, dot, join, kick_and_square, rows_times, sum_into,
+    Equal, KickAndDrift, KickAndDriftFrom, add_scaled, dot, kick_and_square, narrow, narrow_scaled, rows_times,
 };
 use ergodic_model::ChainRng;
 use low_rank::LowRank;
 use nalgebra::DMatrix;
 use rand::RngExt;
 use rand_distr::StandardNormal;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use stored::StoredMetric;
 
 /// The inverse mass matrix M⁻¹, in one of four shapes.
@@ -30,8 +30,8 @@ use stored::StoredMetric;
 /// assert_eq!(metric.kinetic_energy(&[1.0, 2.0]), 0.5 * (4.0 * 1.0 + 0.25 * 4.0));
 /// # Ok::<(), ergodic_sampler::MetricError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "StoredMetric", try_from = "StoredMetric")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "StoredMetric")]
 pub struct Metric {
     shape: Shape,
 }
@@ -39,7 +39,7 @@ pub struct Metric {
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
     Unit,
-    Diagonal { inverse_mass: Vec<f64>, momentum_scale: Vec<f64> },
+    Diagonal { inverse_mass: Vec<f64> },
     Dense(Dense),
     LowRank(LowRank),
 }
@@ -101,8 +101,7 @@ impl Metric {
     /// When a value is not positive and finite.
     pub fn diagonal(inverse_mass: Vec<f64>) -> Result<Self, MetricError> {
         check_variances(&inverse_mass)?;
-        let momentum_scale = inverse_mass.iter().map(|v| 1.0 / v.sqrt()).collect();
-        Ok(Self { shape: Shape::Diagonal { inverse_mass, momentum_scale } })
+        Ok(Self { shape: Shape::Diagonal { inverse_mass } })
     }
 
     /// M⁻¹ = `inverse_mass`, dim × dim.
@@ -153,15 +152,27 @@ impl Metric {
     pub fn set_diagonal(&mut self, inverse_mass: &[f64]) -> Result<(), MetricError> {
         check_variances(inverse_mass)?;
         match &mut self.shape {
-            Shape::Diagonal { inverse_mass: old, momentum_scale } if old.len() == inverse_mass.len() => {
-                old.copy_from_slice(inverse_mass);
-                for (scale, v) in momentum_scale.iter_mut().zip(inverse_mass) {
-                    *scale = 1.0 / v.sqrt();
-                }
-            }
+            Shape::Diagonal { inverse_mass: old } if old.len() == inverse_mass.len() => old.copy_from_slice(inverse_mass),
             _ => *self = Self::diagonal(inverse_mass.to_vec())?,
         }
         Ok(())
+    }
+
+    /// The diagonal of M⁻¹, to change it: its values must stay positive and finite. A metric of another shape than diagonal becomes
+    /// diag(`otherwise`) first.
+    pub(crate) fn diagonal_mut(&mut self, otherwise: &[f64]) -> &mut [f64] {
+        if !matches!(&self.shape, Shape::Diagonal { inverse_mass } if inverse_mass.len() == otherwise.len()) {
+            self.shape = Shape::Diagonal { inverse_mass: otherwise.to_vec() };
+        }
+        match &mut self.shape {
+            Shape::Diagonal { inverse_mass } => inverse_mass,
+            _ => unreachable!("it was made diagonal"),
+        }
+    }
+
+    /// The diagonal of M⁻¹ where that is all of it.
+    pub(crate) fn diagonal_alone(&self) -> Option<&[f64]> {
+        if let Shape::Diagonal { inverse_mass } = &self.shape { Some(inverse_mass) } else { None }
     }
 
     /// Number of coordinates, or `None` for a unit metric, which fits all.
@@ -169,7 +180,7 @@ impl Metric {
     pub fn dim(&self) -> Option<usize> {
         match &self.shape {
             Shape::Unit => None,
-            Shape::Diagonal { inverse_mass, .. } => Some(inverse_mass.len()),
+            Shape::Diagonal { inverse_mass } => Some(inverse_mass.len()),
             Shape::Dense(dense) => Some(dense.dim),
             Shape::LowRank(low_rank) => Some(low_rank.dim()),
         }
@@ -180,7 +191,7 @@ impl Metric {
     pub fn inverse_mass_diagonal(&self) -> Option<Vec<f64>> {
         match &self.shape {
             Shape::Unit => None,
-            Shape::Diagonal { inverse_mass, .. } => Some(inverse_mass.clone()),
+            Shape::Diagonal { inverse_mass } => Some(inverse_mass.clone()),
             Shape::Dense(dense) => Some((0..dense.dim).map(|i| dense.inverse_mass[i * (dense.dim + 1)]).collect()),
             Shape::LowRank(low_rank) => Some(low_rank.diagonal()),
         }
@@ -203,9 +214,9 @@ impl Metric {
     pub(crate) fn scale_momentum(&self, momentum: &mut [f64]) {
         match &self.shape {
             Shape::Unit => {}
-            Shape::Diagonal { momentum_scale, .. } => {
-                for (p, scale) in momentum.iter_mut().zip(momentum_scale) {
-                    *p *= scale;
+            Shape::Diagonal { inverse_mass } => {
+                for (p, v) in momentum.iter_mut().zip(inverse_mass) {
+                    *p *= 1.0 / v.sqrt();
                 }
             }
             Shape::Dense(dense) => {
@@ -223,9 +234,9 @@ impl Metric {
     pub(crate) fn standardise_momentum(&self, momentum: &[f64], standard: &mut [f64]) {
         match &self.shape {
             Shape::Unit => standard.copy_from_slice(momentum),
-            Shape::Diagonal { momentum_scale, .. } => {
-                for ((z, p), scale) in standard.iter_mut().zip(momentum).zip(momentum_scale) {
-                    *z = p / scale;
+            Shape::Diagonal { inverse_mass } => {
+                for ((z, p), v) in standard.iter_mut().zip(momentum).zip(inverse_mass) {
+                    *z = p / (1.0 / v.sqrt());
                 }
             }
             Shape::Dense(dense) => {
@@ -237,12 +248,25 @@ impl Metric {
         }
     }
 
+    /// Writes z = Lᵀp in single precision; `scratch` is made where it is needed. Products of momenta under M⁻¹ are plain ones of these.
+    pub(crate) fn whiten(&self, momentum: &[f64], scratch: &mut Vec<f64>, out: &mut [f32]) {
+        match &self.shape {
+            Shape::Unit => narrow(momentum, out),
+            Shape::Diagonal { inverse_mass } => narrow_scaled(momentum, inverse_mass, out),
+            Shape::Dense(_) | Shape::LowRank(_) => {
+                scratch.resize(momentum.len(), 0.0);
+                self.standardise_momentum(momentum, scratch);
+                narrow(scratch, out);
+            }
+        }
+    }
+
     /// ½ pᵀM⁻¹p, in nats.
     #[must_use]
     pub fn kinetic_energy(&self, momentum: &[f64]) -> f64 {
         0.5 * match &self.shape {
             Shape::Unit => dot(Equal, momentum, momentum),
-            Shape::Diagonal { inverse_mass, .. } => dot(inverse_mass.as_slice(), momentum, momentum),
+            Shape::Diagonal { inverse_mass } => dot(inverse_mass.as_slice(), momentum, momentum),
             Shape::Dense(dense) => dense.rows().zip(momentum).map(|(row, p)| p * dot(Equal, row, momentum)).sum(),
             Shape::LowRank(low_rank) => low_rank.square(momentum),
         }
@@ -252,7 +276,7 @@ impl Metric {
     pub fn velocity(&self, momentum: &[f64], velocity: &mut [f64]) {
         match &self.shape {
             Shape::Unit => velocity.copy_from_slice(momentum),
-            Shape::Diagonal { inverse_mass, .. } => {
+            Shape::Diagonal { inverse_mass } => {
                 for ((v, w), p) in velocity.iter_mut().zip(inverse_mass).zip(momentum) {
                     *v = w * p;
                 }
@@ -267,7 +291,7 @@ impl Metric {
         let PhasePoint { position, momentum, gradient, velocity, .. } = point;
         match &self.shape {
             Shape::Unit => KickAndDrift { kick, time, weights: Equal, gradient, momentum, position }.run(),
-            Shape::Diagonal { inverse_mass, .. } => {
+            Shape::Diagonal { inverse_mass } => {
                 KickAndDrift { kick, time, weights: inverse_mass.as_slice(), gradient, momentum, position }.run();
             }
             Shape::Dense(_) | Shape::LowRank(_) => {
@@ -288,7 +312,7 @@ impl Metric {
                 let weights = Equal;
                 KickAndDriftFrom { kick, time, weights, gradient, from_momentum, from_position, momentum, position }.run();
             }
-            Shape::Diagonal { inverse_mass, .. } => {
+            Shape::Diagonal { inverse_mass } => {
                 let weights = inverse_mass.as_slice();
                 KickAndDriftFrom { kick, time, weights, gradient, from_momentum, from_position, momentum, position }.run();
             }
@@ -308,41 +332,13 @@ impl Metric {
         point.kinetic_energy = 0.5
             * match &self.shape {
                 Shape::Unit => kick_and_square(kick, Equal, gradient, momentum),
-                Shape::Diagonal { inverse_mass, .. } => kick_and_square(kick, inverse_mass.as_slice(), gradient, momentum),
+                Shape::Diagonal { inverse_mass } => kick_and_square(kick, inverse_mass.as_slice(), gradient, momentum),
                 Shape::Dense(_) | Shape::LowRank(_) => {
                     add_scaled(momentum, kick, gradient);
                     self.velocity(momentum, velocity);
                     dot(Equal, momentum, velocity)
                 }
             };
-    }
-
-    /// Writes ρ, the sum of momenta over two neighbouring stretches of a trajectory, to `total`, and returns the products of velocities
-    /// v = M⁻¹p with sums that the no-U-turn criterion asks for. With the stretches from a to b and from c to d, and their sums of momenta
-    /// ρ₁ and ρ₂: those of v_a and v_d with ρ − (p_a + p_d)/2, of v_a and v_c with ρ₁ + (p_c − p_a)/2, and of v_b and v_d with
-    /// ρ₂ + (p_b − p_d)/2. Every sum counts the ends of its stretch by half.
-    pub(crate) fn join(&self, [a, b, c, d]: [&PhasePoint; 4], sums: [&[f64]; 2], total: &mut [f64]) -> [f64; 6] {
-        let stretches = Stretches { left: [&a.momentum, &b.momentum], right: [&c.momentum, &d.momentum], sums };
-        match &self.shape {
-            Shape::Unit => join(Equal, stretches, total),
-            Shape::Diagonal { inverse_mass, .. } => join(inverse_mass.as_slice(), stretches, total),
-            Shape::Dense(_) | Shape::LowRank(_) => {
-                sum_into(total, sums[0], sums[1]);
-                // The product with a sum, half of p added and half of q taken away.
-                let with = |point: &PhasePoint, sum: &[f64], [p, q]: [&PhasePoint; 2], sign: f64| {
-                    let dot = |x: &[f64]| dot(Equal, &point.velocity, x);
-                    dot(sum) + 0.5 * (sign * dot(&p.momentum) - dot(&q.momentum))
-                };
-                [
-                    with(a, total, [a, d], -1.0),
-                    with(d, total, [a, d], -1.0),
-                    with(a, sums[0], [c, a], 1.0),
-                    with(c, sums[0], [c, a], 1.0),
-                    with(b, sums[1], [b, d], 1.0),
-                    with(d, sums[1], [b, d], 1.0),
-                ]
-            }
-        }
     }
 }
 

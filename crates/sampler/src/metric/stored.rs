@@ -1,19 +1,32 @@
 //! Write metrics to files and read them back: M⁻¹ alone, from which the rest follows.
 
 use super::{LowRank, Metric, MetricError, Shape};
+use crate::checkpoint_file::Aside;
+use crate::numbers;
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fs;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-/// What a metric is stored as.
-#[derive(Serialize, Deserialize)]
+/// What a metric is read from.
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StoredMetric {
     Unit,
-    Diagonal(Vec<f64>),
+    Diagonal(#[serde(deserialize_with = "numbers::exact")] Vec<f64>),
     Dense(usize, Vec<f64>),
     LowRank { scales: Vec<f64>, directions: Vec<f64>, eigenvalues: Vec<f64> },
+}
+
+/// A [`StoredMetric`] whose numbers are the metric's own, so that writing needs no second copy.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Written<'a> {
+    Unit,
+    Diagonal(&'a [f64]),
+    Dense(usize, &'a [f64]),
+    LowRank { scales: &'a [f64], directions: &'a [f64], eigenvalues: &'a [f64] },
 }
 
 /// Why a metric could not be saved or loaded.
@@ -57,7 +70,12 @@ impl Metric {
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), MetricFileError> {
         let path = path.as_ref();
-        let written = crate::checkpoint::write_aside(path, |file| serde_json::to_writer(file, self).map_err(Into::into));
+        let write = |aside: Aside| {
+            let mut file = BufWriter::new(aside);
+            serde_json::to_writer(&mut file, self)?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.place()
+        };
+        let written = Aside::create(path).and_then(write);
         written.map_err(|source| MetricFileError::Io { action: "write", path: path.to_owned(), source })
     }
 
@@ -74,16 +92,17 @@ impl Metric {
     }
 }
 
-impl From<Metric> for StoredMetric {
-    fn from(metric: Metric) -> Self {
-        match metric.shape {
-            Shape::Unit => Self::Unit,
-            Shape::Diagonal { inverse_mass, .. } => Self::Diagonal(inverse_mass),
-            Shape::Dense(dense) => Self::Dense(dense.dim, dense.inverse_mass),
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = match &self.shape {
+            Shape::Unit => Written::Unit,
+            Shape::Diagonal { inverse_mass } => Written::Diagonal(inverse_mass),
+            Shape::Dense(dense) => Written::Dense(dense.dim, &dense.inverse_mass),
             Shape::LowRank(LowRank { scales, directions, eigenvalues, .. }) => {
-                Self::LowRank { scales, directions, eigenvalues }
+                Written::LowRank { scales, directions, eigenvalues }
             }
-        }
+        };
+        written.serialize(serializer)
     }
 }
 

@@ -57,12 +57,15 @@ fn a_low_rank_metric_equals_the_dense_one_with_its_matrix() {
         metric.last_kick(0.1, &mut to);
         metric.last_kick(0.1, &mut from);
         metric.last_kick(0.1, &mut in_place);
-        let mut total = vec![0.0; 3];
-        let sums: [&[f64]; 2] = [&[1.0, 2.0, -0.5], &[0.3, -0.2, 1.1]];
-        let joined = metric.join([&from, &to, &in_place, &from], sums, &mut total);
+        let [mut first, mut second] = [[0.0_f32; 3]; 2];
+        metric.whiten(&from.momentum, &mut Vec::new(), &mut first);
+        metric.whiten(&to.momentum, &mut Vec::new(), &mut second);
+        let plain: f64 = from.momentum.iter().zip(&to.velocity).map(|(p, v)| p * v).sum();
+        let whitened: f64 = first.iter().zip(&second).map(|(a, b)| f64::from(a * b)).sum();
+        assert!((plain - whitened).abs() < 1e-5, "{plain} {whitened}");
         let energies = [to.kinetic_energy, in_place.kinetic_energy, metric.kinetic_energy(&to.momentum)];
         assert!((energies[0] - energies[2]).abs() < 1e-13);
-        let parts: [&[f64]; 6] = [&to.position, &to.momentum, &to.velocity, &in_place.position, &energies, &joined];
+        let parts: [&[f64]; 5] = [&to.position, &to.momentum, &to.velocity, &in_place.position, &energies];
         kick_and_drift.push(parts.concat());
     }
     kick_and_drift.extend(diagonals);

@@ -11,7 +11,7 @@ use super::scaling::{ScaleEstimator, Scaling, share_scales};
 use super::step_size::find_step_size;
 use super::{MicrocanonicalKernel, MicrocanonicalState};
 use crate::settings::{check, positive};
-use crate::{Adaptation, BuildContext, ChainError, Meeting, Meetings, Member, SettingsError};
+use crate::{Adaptation, BuildContext, ChainError, ExtensionReason, Meeting, Meetings, Member, SettingsError};
 use ergodic_model::{ChainRng, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -327,7 +327,8 @@ impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
             shared_step_size(members.iter().map(|member| member.adaptation.step_size(member.kernel)))
         } else if pooled(members.iter().map(|member| member.adaptation.realised)) > alarm {
             // The repaired step size deserves a leg of its own.
-            meeting.extend_warmup((meeting.iteration() + leg).saturating_sub(meeting.warmup()));
+            let missing = (meeting.iteration() + leg).saturating_sub(meeting.warmup());
+            meeting.extend_warmup(missing, ExtensionReason::StepSizeChanged);
             REPAIR * shared_step_size(members.iter().map(|member| member.kernel.step_size()))
         } else {
             return members.iter_mut().for_each(|member| member.adaptation.realised = RunningMean::default());

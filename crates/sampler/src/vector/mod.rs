@@ -6,12 +6,14 @@
 mod isokinetic;
 mod kicks;
 mod products;
+mod stretches;
 #[cfg(test)]
 mod test_support;
 
 pub(crate) use isokinetic::{TurnAndDrift, TurnAndDriftFrom, kick_sums, turn};
 pub(crate) use kicks::{KickAndDrift, KickAndDriftFrom, kick_and_square};
-pub(crate) use products::{Stretches, dot, join, rows_times};
+pub(crate) use products::{dot, rows_times};
+pub(crate) use stretches::{Stretches, join, narrow, narrow_scaled};
 
 use pulp::Simd;
 
@@ -53,13 +55,6 @@ impl Weights for &[f64] {
 pub(crate) fn add_scaled(y: &mut [f64], s: f64, x: &[f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += s * x;
-    }
-}
-
-/// `outᵢ ← aᵢ + bᵢ`.
-pub(crate) fn sum_into(out: &mut [f64], a: &[f64], b: &[f64]) {
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        *out = a + b;
     }
 }
 

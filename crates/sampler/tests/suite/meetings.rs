@@ -5,8 +5,8 @@ use crate::support::normal;
 use ergodic_draws::{ChainDraws, Draws, Outcome};
 use ergodic_model::{ChainRng, EvaluationError, LogDensity, Posterior};
 use ergodic_sampler::{
-    Adaptation, Budget, BuildContext, ChainError, GradientState, HamiltonianAdaptation, HamiltonianKernel, Hmc, HmcInfo,
-    HmcKernel, Meeting, Meetings, Member, Method, Run, RunError, Sampler, SettingsError, check_contract, sample,
+    Adaptation, Budget, BuildContext, ChainError, ExtensionReason, GradientState, HamiltonianAdaptation, HamiltonianKernel,
+    Hmc, HmcInfo, HmcKernel, Meeting, Meetings, Member, Method, Run, RunError, Sampler, SettingsError, check_contract, sample,
 };
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ impl Adaptation<HmcKernel> for Agreement {
         let first = &mut members[0].adaptation;
         if meeting.iteration() == meeting.warmup() && first.extra > 0 {
             let asked = std::mem::take(&mut first.extra);
-            meeting.extend_warmup(asked);
+            meeting.extend_warmup(asked, ExtensionReason::BurningIn);
         }
         for member in members {
             member.kernel.set_step_size(step_size);

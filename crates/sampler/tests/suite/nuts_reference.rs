@@ -67,8 +67,9 @@ impl Reference<'_> {
         !self.goes_on(&all) || self.across && (!self.goes_on(&all[..=middle]) || !self.goes_on(&all[middle - 1..]))
     }
 
-    /// The 2^depth points after `from`, in the order of integration, and the chosen one.
-    fn extend(&mut self, depth: usize, from: &Point, direction: i64) -> Option<(Vec<Point>, Point)> {
+    /// The 2^depth points after `from`, in the order of integration. After each point one of them is chosen: the new one with its share
+    /// of the weight of all `so_far` in this half.
+    fn extend(&mut self, depth: usize, from: &Point, direction: i64, so_far: &mut (f64, Option<Point>)) -> Option<Vec<Point>> {
         if depth == 0 {
             let mut point = from.1.clone();
             let step_size = direction as f64 * self.step_size;
@@ -76,17 +77,23 @@ impl Reference<'_> {
             self.n_steps += 1;
             self.diverging = point.energy() - self.initial_energy > self.limit;
             let point = (from.0 + direction, point);
-            return (!self.diverging).then(|| (vec![point.clone()], point));
+            if self.diverging {
+                return None;
+            }
+            let own = self.weight(std::slice::from_ref(&point));
+            so_far.0 += own;
+            if so_far.1.is_none() || self.rng.random::<f64>() < own / so_far.0 {
+                so_far.1 = Some(point.clone());
+            }
+            return Some(vec![point]);
         }
-        let (mut left, first) = self.extend(depth - 1, from, direction)?;
-        let (right, second) = self.extend(depth - 1, &left[left.len() - 1].clone(), direction)?;
+        let mut left = self.extend(depth - 1, from, direction, so_far)?;
+        let right = self.extend(depth - 1, &left[left.len() - 1].clone(), direction, so_far)?;
         if self.turning(&left, &right) {
             return None;
         }
-        let share = self.weight(&right) / (self.weight(&left) + self.weight(&right));
-        let chosen = if self.rng.random::<f64>() < share { second } else { first };
         left.extend(right);
-        Some((left, chosen))
+        Some(left)
     }
 
     fn transition(&mut self, root: PhasePoint) -> Outcome {
@@ -101,9 +108,12 @@ impl Reference<'_> {
             }
             let direction = if forward { 1 } else { -1 };
             let last = points[points.len() - 1].clone();
-            let Some((new, proposal)) = self.extend(depth, &last, direction) else { break };
+            let mut so_far = (0.0, None);
+            let Some(new) = self.extend(depth, &last, direction, &mut so_far) else { break };
             depth += 1;
-            if self.rng.random::<f64>() < self.weight(&new) / self.weight(&points) {
+            if self.rng.random::<f64>() < self.weight(&new) / self.weight(&points)
+                && let Some(proposal) = so_far.1
+            {
                 chosen = proposal;
             }
             let turning = self.turning(&points, &new);
