@@ -16,6 +16,6 @@ pub(crate) use hamiltonian::FIRST_STEP_SIZE;
 pub use hamiltonian::{GivenMetric, HamiltonianAdaptation, Warmup};
 pub use low_rank_metric::LowRankMetric;
 pub use step_size_search::find_step_size;
-pub use welford::{Covariance, Variance};
+pub use welford::{Covariance, Variance, pooled_variance};
 pub use windowed_metric::{MetricShape, Windowed, WindowedMetric};
 pub use windows::window_ends;
