@@ -111,7 +111,6 @@ fn cold_chains_stick_and_annealed_ones_do_not() {
         let annealed = is_nuts_stuck(seed, Some(&AnnealedStart { seed, ..SETTINGS }));
         let never_hot = is_nuts_stuck(seed, Some(&AnnealedStart { seed, first_temperature: 1.0, ..SETTINGS }));
         let quenched = is_nuts_stuck(seed, Some(&AnnealedStart { seed, temperatures: 1, ..SETTINGS }));
-        eprintln!("{cold} {annealed} {never_hot} {quenched}");
         assert!(cold >= 4, "only {cold} of {CHAINS} cold chains stick");
         assert!(annealed <= 1, "{annealed} of {CHAINS} annealed chains stick");
         assert!(never_hot >= 4 && quenched >= 3, "{never_hot}, {quenched}");

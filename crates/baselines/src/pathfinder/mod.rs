@@ -86,10 +86,10 @@ pub fn pathfinder(posterior: &dyn Posterior, settings: &Pathfinder) -> Result<Pa
     pathfinder_observed(posterior, settings, &Silent)
 }
 
-/// As [`pathfinder`], with an observer that all paths share.
+/// As [`pathfinder`](crate::pathfinder()), with an observer that all paths share.
 ///
 /// # Errors
-/// As [`pathfinder`].
+/// As [`pathfinder`](crate::pathfinder()).
 pub fn pathfinder_observed(
     posterior: &dyn Posterior,
     settings: &Pathfinder,

@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Draws that are tried as a chain's start, as many as initial positions are.
 const TRIES: usize = 100;
 
-/// Begins each of `chains` chains at a draw of a normal that [`pathfinder`] finds along a path of its own.
+/// Begins each of `chains` chains at a draw of a normal that [`pathfinder`](crate::pathfinder()) finds along a path of its own.
 ///
 /// Chain k follows path k, and so begins apart from the others; `paths`, `candidates`, `resample` and `draws` are not used. A chain
 /// whose path fails begins at a draw of another path's normal, and its report says why. `tuned` holds the log density at the start and
