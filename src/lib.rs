@@ -20,9 +20,11 @@
 //! The crates behind the facade are its modules: [`model`] is what is sampled, [`sampler`] how chains move, [`draws`] what they
 //! produce, [`baselines`] what else can be fitted, [`diagnostics`] whether to believe it. [`methods`] lists every method.
 
+mod annealed_start;
 pub mod methods;
 mod until;
 
+pub use annealed_start::{AnnealedStart, AnnealedStartError, annealed_start};
 pub use methods::sample_recommended;
 pub use until::{Goal, Look, SampledUntil, UntilError, sample_until, sample_until_observed};
 
@@ -34,7 +36,11 @@ pub use ergodic_sampler as sampler;
 
 /// The names that most programs need.
 pub mod prelude {
-    pub use ergodic_baselines::{DeepEnsemble, Map, MeanField, deep_ensemble, map, mean_field};
+    pub use crate::{AnnealedStart, annealed_start};
+    pub use ergodic_baselines::{
+        DeepEnsemble, Map, MeanField, Pathfinder, WarmStart, deep_ensemble, map, mean_field, pathfinder, pathfinder_start,
+        warm_start,
+    };
     pub use ergodic_diagnostics::plots::{EnergyPlot, Plot, Quantity, RankPlot, TracePlot};
     pub use ergodic_diagnostics::{Entry, compare, diagnose, function_diagnostics, summary};
     pub use ergodic_draws::{Draws, Predictions, RunFolder, Temperatures};

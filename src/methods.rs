@@ -1,7 +1,7 @@
 //! List every method once: its name, what its draws are, what it needs of a model, and how to run it.
 
-use ergodic_baselines::{DeepEnsemble, FitError, FitObserver, Map, MeanField, Silent};
-use ergodic_baselines::{deep_ensemble_observed, map_observed, mean_field_observed};
+use ergodic_baselines::{DeepEnsemble, FitError, FitObserver, Map, MeanField, Pathfinder, Silent};
+use ergodic_baselines::{deep_ensemble_observed, map_observed, mean_field_observed, pathfinder_observed};
 use ergodic_draws::{Draws, Origin, Sink};
 use ergodic_model::Posterior;
 use ergodic_sampler::{
@@ -163,6 +163,18 @@ pub const METHODS: &[MethodRow] = &[
             let draws = request.run.chains * request.run.draws;
             let settings = MeanField { seed: request.run.seed, threads: request.run.threads, draws, ..MeanField::default() };
             Ok(mean_field_observed(request.posterior, &settings, &Stop(request.stop))?.draws)
+        },
+    },
+    MethodRow {
+        name: "pathfinder",
+        title: "normals along paths of optimisation, drawn from by importance",
+        origin: Origin::Approximation,
+        needs: &["LogDensity"],
+        run: |request| {
+            let Run { chains: paths, seed, threads, draws, .. } = request.run;
+            let candidates = draws.max(Pathfinder::default().candidates);
+            let settings = Pathfinder { paths, candidates, draws: paths * draws, seed, threads, ..Pathfinder::default() };
+            Ok(pathfinder_observed(request.posterior, &settings, &Stop(request.stop))?.draws)
         },
     },
 ];

@@ -1,5 +1,6 @@
 //! Name what can go wrong in a fit.
 
+use ergodic_draws::WeightError;
 use ergodic_model::{EvaluationError, LogDensity, MissingCapability, Posterior};
 
 /// Why a fit did not start, or could not end well.
@@ -67,6 +68,25 @@ pub enum FitError {
         step: usize,
         /// How many times in a row.
         times: usize,
+    },
+    /// No normal along a path has draws inside the support.
+    #[error(
+        "{method}: no normal that was found in {iterations} iterations has draws with a finite log density and gradient; check where the \
+         log density is defined"
+    )]
+    NoApproximation {
+        /// The method.
+        method: &'static str,
+        /// Iterations of the path.
+        iterations: usize,
+    },
+    /// Draws of an approximation cannot be weighed.
+    #[error("{method}: the draws cannot be weighed: {error}")]
+    Weights {
+        /// The method.
+        method: &'static str,
+        /// Why.
+        error: WeightError,
     },
     /// No member of an ensemble ended in a point.
     #[error("none of the {members} members of the ensemble ended in a point; the first one says: {first}")]

@@ -3,8 +3,8 @@
 use crate::log_joint::{LogJoint, is_finite};
 use ergodic_model::EvaluationError;
 
-/// Steps that the curvature is remembered from; 5 to 20 are customary.
-const HISTORY: usize = 10;
+/// Steps that the curvature is remembered from, where nothing else is asked for; 5 to 20 are customary.
+pub(crate) const HISTORY: usize = 10;
 /// Part of the promised rise that a step must make; Nocedal & Wright's value.
 const SUFFICIENT_RISE: f64 = 1e-4;
 /// Part of the slope that may be left; Nocedal & Wright's value.
@@ -34,20 +34,20 @@ struct Pair {
     weight: f64,
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 impl Lbfgs {
-    /// Starts at a position whose log joint density and gradient are finite.
-    pub(crate) fn new(position: Vec<f64>, value: f64, gradient: Vec<f64>) -> Self {
+    /// Starts at a position whose log joint density and gradient are finite, and remembers the last `history` steps, at least 1.
+    pub(crate) fn new(position: Vec<f64>, value: f64, gradient: Vec<f64>, history: usize) -> Self {
         let zeros = vec![0.0; position.len()];
         let pair = Pair { s: zeros.clone(), y: zeros.clone(), inverse: 0.0, weight: 0.0 };
         Self {
             position,
             value,
             gradient,
-            pairs: vec![pair; HISTORY],
+            pairs: vec![pair; history],
             next: 0,
             known: 0,
             direction: zeros.clone(),
@@ -83,19 +83,20 @@ impl Lbfgs {
 
     /// Writes the inverse of the remembered curvature times the gradient, by the two-loop recursion.
     fn set_direction(&mut self) {
+        let history = self.pairs.len();
         self.direction.copy_from_slice(&self.gradient);
         for age in 0..self.known {
-            let pair = &mut self.pairs[(self.next + HISTORY - 1 - age) % HISTORY];
+            let pair = &mut self.pairs[(self.next + history - 1 - age) % history];
             pair.weight = pair.inverse * dot(&pair.s, &self.direction);
             self.direction.iter_mut().zip(&pair.y).for_each(|(d, y)| *d -= pair.weight * y);
         }
         if self.known > 0 {
-            let last = &self.pairs[(self.next + HISTORY - 1) % HISTORY];
+            let last = &self.pairs[(self.next + history - 1) % history];
             let scale = 1.0 / (last.inverse * dot(&last.y, &last.y));
             self.direction.iter_mut().for_each(|d| *d *= scale);
         }
         for age in (0..self.known).rev() {
-            let pair = &self.pairs[(self.next + HISTORY - 1 - age) % HISTORY];
+            let pair = &self.pairs[(self.next + history - 1 - age) % history];
             let weight = pair.weight - pair.inverse * dot(&pair.y, &self.direction);
             self.direction.iter_mut().zip(&pair.s).for_each(|(d, s)| *d += weight * s);
         }
@@ -138,8 +139,9 @@ impl Lbfgs {
         let (curvature, length) = (dot(&pair.s, &pair.y), dot(&pair.s, &pair.s).sqrt() * dot(&pair.y, &pair.y).sqrt());
         if curvature > 1e-10 * length {
             pair.inverse = 1.0 / curvature;
-            self.next = (self.next + 1) % HISTORY;
-            self.known = (self.known + 1).min(HISTORY);
+            let history = self.pairs.len();
+            self.next = (self.next + 1) % history;
+            self.known = (self.known + 1).min(history);
         }
         std::mem::swap(&mut self.position, &mut self.trial);
         std::mem::swap(&mut self.gradient, &mut self.trial_gradient);
@@ -157,7 +159,7 @@ mod tests {
         let mut joint = LogJoint::full(posterior);
         let mut gradient = vec![0.0; start.len()];
         let value = joint.evaluate(start, &mut gradient).unwrap();
-        let mut climb = Lbfgs::new(start.to_vec(), value, gradient);
+        let mut climb = Lbfgs::new(start.to_vec(), value, gradient, HISTORY);
         for _ in 0..iterations {
             let before = climb.value;
             if !climb.iterate(&mut joint).unwrap() {

@@ -5,8 +5,9 @@
 //! | [`map`] | one mode | `Point` | any posterior |
 //! | [`deep_ensemble`] | one mode per member, each from a start of its own | `Ensemble` | any posterior |
 //! | [`mean_field`] | independent normals that maximise the evidence lower bound | `Approximation` | any posterior |
+//! | [`pathfinder`](pathfinder()) | normals along paths of optimisation, drawn from by importance | `Approximation` | any posterior |
 //!
-//! [`warm_start`] optimises starts for Markov chains in the same way; its result is no fit but where to begin.
+//! [`warm_start`] and [`pathfinder_start`] find starts for Markov chains in the same ways; their results are no fits but where to begin.
 //!
 //! All of them see the same log density as the samplers do: the full log joint in nats, prior included, at the temperatures of the posterior. Reports
 //! count gradients as samplers do, so that costs compare: one gradient is one pass forward and backward over all rows.
@@ -31,18 +32,22 @@ mod ensemble;
 mod error;
 mod lbfgs;
 mod log_joint;
+mod low_rank_normal;
 mod map;
 mod mean_field;
 mod observer;
 mod optimise;
 mod parallel;
+mod pathfinder;
 mod warm_start;
 
 pub use adam::Schedule;
 pub use diagonal_normal::DiagonalNormal;
 pub use ensemble::{DeepEnsemble, deep_ensemble, deep_ensemble_from, deep_ensemble_observed};
 pub use error::FitError;
+pub use low_rank_normal::LowRankNormal;
 pub use map::{Map, map, map_observed};
 pub use mean_field::{Annealing, Estimator, MeanField, MeanFieldFit, Start, mean_field, mean_field_observed};
 pub use observer::{FitObserver, Progress, Silent};
+pub use pathfinder::{Pathfinder, PathfinderFit, pathfinder, pathfinder_observed, pathfinder_start};
 pub use warm_start::{WarmStart, WarmStarts, warm_start, warm_start_validated};

@@ -1,7 +1,7 @@
 //! Climb from an initial position to a mode, by Adam and then by L-BFGS.
 
 use crate::adam::Adam;
-use crate::lbfgs::Lbfgs;
+use crate::lbfgs::{HISTORY, Lbfgs};
 use crate::log_joint::{LogJoint, find_start, is_finite};
 use crate::observer::{stopped, trace_interval};
 use crate::{FitError, FitObserver, Map, Progress};
@@ -164,7 +164,7 @@ fn climb_from_start(
 /// Climbs on from the best position by L-BFGS, until the gradient is flat, nothing rises, or the iterations are used up.
 fn polish(joint: &mut LogJoint<'_>, settings: &Map, climb: &mut Climb, watch: &mut Watch<'_>) -> Result<Outcome, FitError> {
     let value = joint.evaluate(&climb.best, &mut climb.gradient).map_err(FitError::at(METHOD, watch.step))?;
-    let mut lbfgs = Lbfgs::new(climb.best.clone(), value, climb.gradient.clone());
+    let mut lbfgs = Lbfgs::new(climb.best.clone(), value, climb.gradient.clone(), HISTORY);
     let mut outcome = Outcome::Completed;
     for _ in 0..settings.polish {
         let moved = lbfgs.iterate(joint).map_err(FitError::at(METHOD, watch.step))?;

@@ -6,6 +6,8 @@
 //!
 //! Files for other programs: [`write_csv`] writes a table, [`write_safetensors`] named tensors, and [`SafetensorsFile`] reads those.
 //!
+//! Draws of one distribution stand for another by importance weights: [`pareto_smooth`] steadies them and says whether to trust them.
+//!
 //! Sinks that end in something: [`Memory`] becomes [`Draws`], [`RunFolder`] is a folder on disk that Python's ArviZ opens, and
 //! [`Moments`] keeps means and variances alone. Sinks around sinks: [`Thin`] keeps every k-th draw, [`Tee`] hands draws to two.
 
@@ -15,6 +17,7 @@ mod layout;
 mod memory;
 mod moments;
 mod origin;
+mod pareto_smoothing;
 mod per_chain;
 mod predictions;
 mod real;
@@ -33,6 +36,7 @@ pub use layout::{Block, Layout, LayoutError, Role, Transform};
 pub use memory::Memory;
 pub use moments::{ChainMoments, Moments};
 pub use origin::Origin;
+pub use pareto_smoothing::{NoKhat, ParetoSmoothed, WeightError, pareto_smooth};
 pub use predictions::{PredictionKind, Predictions};
 pub use report::{ChainReport, Outcome, RunReport};
 pub use run_folder::RunFolder;

@@ -46,7 +46,7 @@ mod warnings;
 
 pub use adaptation::{
     Covariance, DualAveraging, GivenMetric, GradientBased, GradientMetric, GradientMetricShape, HamiltonianAdaptation,
-    LowRankMetric, MetricShape, Variance, Warmup, Windowed, WindowedMetric, find_step_size, window_ends,
+    LowRankMetric, MetricShape, Variance, Warmup, Windowed, WindowedMetric, find_step_size, pooled_variance, window_ends,
 };
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use chees::{Chees, CheesAdaptation, CheesKernel};

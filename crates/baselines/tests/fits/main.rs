@@ -3,4 +3,5 @@
 mod mean_field;
 mod modes;
 mod networks;
+mod pathfinder;
 mod posteriors;

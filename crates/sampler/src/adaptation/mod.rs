@@ -17,7 +17,6 @@ pub use hamiltonian::{GivenMetric, HamiltonianAdaptation, Warmup};
 pub use low_rank_metric::LowRankMetric;
 pub(crate) use shrinkage::shrink;
 pub use step_size_search::find_step_size;
-pub(crate) use welford::pooled_variance;
-pub use welford::{Covariance, Variance};
+pub use welford::{Covariance, Variance, pooled_variance};
 pub use windowed_metric::{MetricShape, Windowed, WindowedMetric};
 pub use windows::window_ends;

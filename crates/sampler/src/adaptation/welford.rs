@@ -57,8 +57,20 @@ impl Variance {
 
 /// The variance of one coordinate over the draws of several estimators together, with n − 1; NaN for fewer than two draws.
 ///
-/// Sums of squares about each mean and the means' own distances add up to those about the common mean (Chan, Golub & LeVeque 1983).
-pub(crate) fn pooled_variance<'a>(parts: impl Iterator<Item = &'a Variance>, coordinate: usize) -> f64 {
+/// Sums of squares about each mean and the means' own distances add up to those about the common mean (Chan, Golub & LeVeque 1983), in
+/// the order of the parts, so that chains that meet find the same variance for any number of threads.
+///
+/// ```
+/// use ergodic_sampler::{Variance, pooled_variance};
+/// let (mut one, mut two) = (Variance::new(1), Variance::new(1));
+/// [1.0, 2.0].iter().for_each(|x| one.push(&[*x]));
+/// [5.0, 8.0].iter().for_each(|x| two.push(&[*x]));
+/// assert_eq!(pooled_variance([&one, &two].into_iter(), 0), 10.0);
+/// ```
+///
+/// # Panics
+/// When there is no such coordinate.
+pub fn pooled_variance<'a>(parts: impl Iterator<Item = &'a Variance>, coordinate: usize) -> f64 {
     let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
     for part in parts.filter(|part| part.count > 0) {
         let n = part.count as f64;
