@@ -7,7 +7,7 @@ use ergodic::baselines::{WarmStart, warm_start};
 use ergodic::diagnostics::{ess_bulk, mcse_mean, rhat};
 use ergodic::model::{IntegratedOutput, Precision, PredictOptions};
 use ergodic::prelude::*;
-use ergodic::sampler::{Budget, Method};
+use ergodic::sampler::{Budget, Method, Scaling};
 use serde::Serialize;
 use std::error::Error;
 
@@ -156,10 +156,11 @@ pub(crate) fn run(wanted: impl Fn(&str) -> bool, gradients: Option<u64>, seed: u
             case.warmup = gradients as usize / 3 / STEPS_PER_DRAW;
             case.gradients = gradients;
         }
-        let mclmc = Mclmc { steps_per_draw: STEPS_PER_DRAW, ..Mclmc::default() };
+        let (steps_per_draw, scaling) = (STEPS_PER_DRAW, Scaling::ByBlock);
+        let mclmc = Mclmc { steps_per_draw, scaling, ..Mclmc::default() };
         // Its warm-up takes shorter transitions.
         let unadjusted = run_one(name, &case, &mclmc, seed)?;
-        let slice = SliceGhmc { steps_per_draw: STEPS_PER_DRAW, ..SliceGhmc::default() };
+        let slice = SliceGhmc { steps_per_draw, scaling, ..SliceGhmc::default() };
         let exact = run_one(name, &case, &slice, seed + 1)?;
         for row in [&unadjusted, &exact] {
             if json { println!("{}", serde_json::to_string(row)?) } else { row.print(case.title) }
