@@ -21,6 +21,7 @@
 //! produce, [`baselines`] what else can be fitted, [`diagnostics`] whether to believe it. [`methods`] lists every method.
 
 pub mod methods;
+mod seen;
 mod until;
 
 pub use until::{Goal, Look, SampledUntil, UntilError, sample_until, sample_until_observed};
