@@ -135,63 +135,63 @@ pub const METHODS: &[MethodRow] = &[
         title: "No-U-Turn sampler",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Nuts::default()),
+        run: |request| markov(request, &Nuts::default()),
     },
     MethodRow {
         name: Hmc::NAME,
         title: "static Hamiltonian Monte Carlo, jittered",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Hmc::default()),
+        run: |request| markov(request, &Hmc::default()),
     },
     MethodRow {
         name: Walnuts::NAME,
         title: "No-U-Turn sampler with steps refined where the posterior is narrow",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Walnuts::default()),
+        run: |request| markov(request, &Walnuts::default()),
     },
     MethodRow {
         name: Chees::NAME,
         title: "Hamiltonian Monte Carlo of one length for all chains",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Chees::default()),
+        run: |request| markov(request, &Chees::default()),
     },
     MethodRow {
         name: Ghmc::NAME,
         title: "generalised Hamiltonian Monte Carlo with slice acceptance",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Ghmc::default()),
+        run: |request| markov(request, &Ghmc::default()),
     },
     MethodRow {
         name: Mala::NAME,
         title: "Metropolis-adjusted Langevin algorithm",
         origin: Origin::Mcmc,
         needs: &["LogDensity"],
-        run: |request| markov(request, Mala::default()),
+        run: |request| markov(request, &Mala::default()),
     },
     MethodRow {
         name: Mclmc::NAME,
         title: "microcanonical Langevin Monte Carlo, unadjusted",
         origin: Origin::BiasedMcmc,
         needs: &["LogDensity of 2 coordinates or more"],
-        run: |request| markov(request, Mclmc::default()),
+        run: |request| markov(request, &Mclmc::default()),
     },
     MethodRow {
         name: SliceGhmc::NAME,
         title: "isokinetic generalised HMC with slice acceptance",
         origin: Origin::Mcmc,
         needs: &["LogDensity of 2 coordinates or more"],
-        run: |request| markov(request, SliceGhmc::default()),
+        run: |request| markov(request, &SliceGhmc::default()),
     },
     MethodRow {
         name: Mams::NAME,
         title: "Metropolis-adjusted microcanonical sampler",
         origin: Origin::Mcmc,
         needs: &["LogDensity of 2 coordinates or more"],
-        run: |request| markov(request, Mams::default()),
+        run: |request| markov(request, &Mams::default()),
     },
     MethodRow {
         name: "map",
@@ -243,10 +243,10 @@ pub fn find(name: &str) -> Result<&'static MethodRow, MethodError> {
     })
 }
 
-fn markov<M: Method>(request: &Request<'_>, method: M) -> Result<Draws, MethodError> {
+fn markov<M: Method>(request: &Request<'_>, method: &M) -> Result<Draws, MethodError> {
     match &request.goal {
-        Some(aim) => Ok(until(request, &method, *aim)?.draws),
-        None => Ok(leg(request, &method, request.run, request.resume.cloned(), request.checkpoint.is_some())?.0),
+        Some(aim) => Ok(until(request, method, *aim)?.draws),
+        None => Ok(leg(request, method, request.run, request.resume.cloned(), request.checkpoint.is_some())?.0),
     }
 }
 
