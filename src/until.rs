@@ -110,7 +110,7 @@ impl From<SettingsError> for UntilError {
 /// makes that small.
 ///
 /// # Errors
-/// As [`Sampler::run`], and when the model cannot predict at the points.
+/// As [`Sampler::run`](ergodic_sampler::Sampler::run), and when the model cannot predict at the points.
 ///
 /// ```
 /// use ergodic::prelude::*;
