@@ -22,6 +22,7 @@
 
 mod annealed_start;
 pub mod methods;
+mod seen;
 mod until;
 
 pub use annealed_start::{AnnealedStart, AnnealedStartError, annealed_start};

@@ -1,9 +1,10 @@
 //! Sample until the chains agree on what the network predicts, or a budget is spent.
 
-use ergodic_diagnostics::{ess_bulk, rhat};
-use ergodic_draws::{ChainDraws, Draws, Outcome, Role};
-use ergodic_model::{MissingCapability, ModelError, Posterior, PredictOptions, predict};
-use ergodic_sampler::{Budget, Method, NoObserver, Observer, Run, RunError, Sampler, SettingsError};
+use crate::methods::{Aim, Request, leg};
+use crate::seen::Seen;
+use ergodic_draws::{ChainDraws, Draws, Outcome, RunFolder};
+use ergodic_model::{MissingCapability, ModelError, Posterior};
+use ergodic_sampler::{Budget, Checkpoint, Method, NoObserver, Observer, Run, RunError, SettingsError};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,7 @@ use std::time::Instant;
 /// What chains must reach, and when it is looked at.
 ///
 /// R-hat is the rank-normalised one and the effective sample size that of the bulk (Vehtari et al. 2021), both of the worst quantity.
-/// A look costs as much as predicting with all draws so far, so looks come at draws that grow geometrically.
+/// A look predicts with the draws since the last one, and judges all, so looks come at draws that grow geometrically.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Goal {
@@ -33,6 +34,15 @@ impl Default for Goal {
 }
 
 impl Goal {
+    /// The draws at the first look after `done` draws, when there may be `most`.
+    fn next_look(&self, done: usize, most: usize) -> usize {
+        let mut wanted = self.first_look.min(most);
+        while wanted <= done && wanted < most {
+            wanted = ((wanted as f64 * self.growth).ceil() as usize).min(most);
+        }
+        wanted
+    }
+
     fn validate(&self) -> Result<(), SettingsError> {
         let check = |valid: bool, setting: &'static str, value: f64, range: &'static str| {
             if valid { Ok(()) } else { Err(SettingsError { setting, value: value.to_string(), range }) }
@@ -100,7 +110,7 @@ impl From<SettingsError> for UntilError {
 /// makes that small.
 ///
 /// # Errors
-/// As [`Sampler::run`], and when the model cannot predict at the points.
+/// As [`Sampler::run`](ergodic_sampler::Sampler::run), and when the model cannot predict at the points.
 ///
 /// ```
 /// use ergodic::prelude::*;
@@ -139,30 +149,36 @@ pub fn sample_until_observed<M: Method>(
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<SampledUntil, UntilError> {
+    let request = Request { observer, stop, ..Request::new(posterior, *run) };
+    until(&request, method, Aim { goal, points })
+}
+
+/// Runs a request with a goal, look by look.
+pub(crate) fn until<M: Method>(request: &Request<'_>, method: &M, aim: Aim<'_>) -> Result<SampledUntil, UntilError> {
+    let (run, goal) = (request.run, aim.goal);
     goal.validate()?;
     run.validate()?;
     let began = Instant::now();
-    let (mut whole, mut checkpoint, mut looks): (Option<Draws>, _, Vec<Look>) = (None, None, Vec::new());
-    let mut wanted = goal.first_look.min(run.draws);
+    let mut seen = Seen::new(request.posterior, aim.points)?;
+    let mut checkpoint = request.resume.cloned();
+    if let (Some(checkpoint), Some(folder)) = (&checkpoint, request.folder) {
+        seen.add(earlier(&RunFolder::load(folder).map_err(RunError::from)?, checkpoint))?;
+    }
+    let mut looks: Vec<Look> = Vec::new();
+    let mut wanted = goal.next_look(checkpoint.as_ref().map_or(0, Checkpoint::min_draws), run.draws);
     loop {
         let seconds = run.budget.seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(f64::MIN_POSITIVE));
-        let leg = Run { draws: wanted, budget: Budget { seconds, ..run.budget }, ..*run };
-        let mut sampler = Sampler::new(posterior, method.clone(), leg).observer(observer).stop(stop);
-        if let Some(checkpoint) = checkpoint.take() {
-            sampler = sampler.resume(checkpoint);
-        }
-        let (more, state) = sampler.run_with_checkpoint()?;
+        let part = Run { draws: wanted, budget: Budget { seconds, ..run.budget }, ..run };
+        let (more, state) = leg(request, method, part, checkpoint.take(), true)?;
         let ended_early = more.report.chains.iter().any(|chain| matches!(chain.outcome, Outcome::Stopped(_)));
-        let mut draws = match whole.take() {
-            None => more,
-            Some(first) => joined(&first, more),
-        };
-        draws.report.seconds = began.elapsed().as_secs_f64();
-        draws.report.settings["run"] = serde_json::json!(run);
-        let look = look(posterior, &draws, points)?;
+        seen.add(more)?;
+        let look = seen.look(began.elapsed().as_secs_f64());
         let reached = look.rhat <= goal.rhat && look.ess >= goal.ess;
         looks.push(look);
         if reached || ended_early || wanted == run.draws {
+            let mut draws = seen.into_draws();
+            draws.report.seconds = began.elapsed().as_secs_f64();
+            draws.report.settings["run"] = serde_json::json!(run);
             draws.report.settings["goal"] = serde_json::json!({ "goal": goal, "reached": reached, "looks": looks });
             if !reached {
                 draws.report.warnings.push(format!(
@@ -172,70 +188,24 @@ pub fn sample_until_observed<M: Method>(
             }
             return Ok(SampledUntil { draws, looks, reached });
         }
-        whole = Some(draws);
-        checkpoint = Some(state);
-        wanted = ((wanted as f64 * goal.growth).ceil() as usize).min(run.draws);
+        checkpoint = state;
+        wanted = goal.next_look(wanted, run.draws);
     }
 }
 
-/// The draws of both, with the report of the second, which counts from the chains' beginning.
-fn joined(first: &Draws, second: Draws) -> Draws {
-    let join = |(first, second): (&ChainDraws, &ChainDraws)| {
-        let mut chain = first.clone();
-        for (draw, position) in second.positions().enumerate() {
-            chain.push(position);
-            if draw < second.statistics.len() {
-                chain.statistics.push(second.statistics.row(draw));
+/// The draws of a run folder that a checkpoint counts on.
+fn earlier(draws: &Draws, checkpoint: &Checkpoint) -> Draws {
+    let cut = |(chain, count): (&ChainDraws, usize)| {
+        let mut kept = ChainDraws::new(draws.dim());
+        kept.statistics = ergodic_draws::Statistics::new(chain.statistics.columns().to_vec());
+        for draw in 0..count.min(chain.len()) {
+            kept.push(chain.position(draw));
+            if draw < chain.statistics.len() {
+                kept.statistics.push(chain.statistics.row(draw));
             }
         }
-        chain
+        kept
     };
-    let chains = first.chains().iter().zip(second.chains()).map(join).collect();
-    Draws::new(second.layout().clone(), second.origin(), chains, second.report)
-}
-
-/// R-hat and effective draws of the worst of what is judged.
-fn look(posterior: &dyn Posterior, draws: &Draws, points: Option<&DMatrix<f64>>) -> Result<Look, UntilError> {
-    let (mut rhats, mut sizes) = (Vec::new(), Vec::new());
-    let mut judge = |series: &[Vec<f64>], with_ess: bool| {
-        rhats.push(rhat(series).value);
-        if with_ess {
-            sizes.push(ess_bulk(series).value);
-        }
-    };
-    let length = draws.min_len();
-    let coordinate = |coordinate: usize| -> Vec<Vec<f64>> {
-        draws.chains().iter().map(|chain| chain.coordinate(coordinate)[..length].to_vec()).collect()
-    };
-    match points {
-        None => (0..draws.dim()).for_each(|i| judge(&coordinate(i), true)),
-        Some(points) => {
-            let outputs = posterior.capabilities().outputs;
-            let model = outputs.ok_or(MissingCapability { method: "sample_until", capability: "NetworkOutputs" })?;
-            let options = PredictOptions { simulations: 0, ..PredictOptions::default() };
-            let predictions = predict(model, draws, points, None, &options)?;
-            for point in 0..predictions.num_points {
-                for output in 0..predictions.num_outputs {
-                    let mut series = predictions.series(point, output);
-                    series.iter_mut().for_each(|chain| chain.truncate(length));
-                    judge(&series, true);
-                }
-            }
-            let layout = draws.layout().clone();
-            let others = layout.blocks().iter().filter(|block| !matches!(block.role, Role::Weight | Role::Bias));
-            others.flat_map(|block| block.range()).for_each(|i| judge(&coordinate(i), false));
-        }
-    }
-    Ok(Look {
-        draws: length,
-        gradients: draws.report.gradients(),
-        seconds: draws.report.seconds,
-        rhat: worst(&rhats, f64::max),
-        ess: worst(&sizes, f64::min),
-    })
-}
-
-/// The worst value, undefined where any is: an undefined one must not hide behind the others.
-fn worst(values: &[f64], worse: fn(f64, f64) -> f64) -> f64 {
-    values.iter().copied().reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { worse(a, b) }).unwrap_or(f64::NAN)
+    let chains = draws.chains().iter().zip(checkpoint.draws()).map(cut).collect();
+    Draws::new(draws.layout().clone(), draws.origin(), chains, draws.report.clone())
 }

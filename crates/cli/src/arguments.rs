@@ -1,8 +1,13 @@
 //! Define the program's arguments.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ergodic::Goal;
 use ergodic::draws::Temperatures;
+use ergodic::sampler::{Budget, Run};
 use std::path::PathBuf;
+
+/// Most draws of a chain that runs until it has reached a goal.
+const MOST_DRAWS: usize = 100_000;
 
 /// Sample the posterior of a neural network's weights, and know whether to believe it.
 #[derive(Debug, Parser)]
@@ -60,7 +65,7 @@ pub(crate) struct SampleArguments {
     /// Column to predict; given several times, several columns at once.
     #[arg(long, required = true)]
     pub(crate) target: Vec<String>,
-    /// Run folder to make; it must not exist.
+    /// Run folder to make; it must not exist, unless with --resume.
     #[arg(long, default_value = "run.zarr")]
     pub(crate) out: PathBuf,
     /// Widths of the hidden layers.
@@ -109,9 +114,33 @@ pub(crate) struct SampleArguments {
     /// Warm-up iterations of each chain.
     #[arg(long, default_value_t = 1000)]
     pub(crate) warmup: usize,
-    /// Draws of each chain.
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) draws: usize,
+    /// Warm-up iterations that may be added where adaptation asks for them.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) max_extra_warmup: usize,
+    /// Optimise a start for each chain first; the cost counts as warm-up.
+    #[arg(long)]
+    pub(crate) warm_start: bool,
+    /// Draws of each chain, counted from its beginning also with --resume; 1000 by default, or at most 100000 with a goal.
+    #[arg(long)]
+    pub(crate) draws: Option<usize>,
+    /// Stop once R-hat of all predictions of the test rows is at most this; 1.01 with --until-ess alone.
+    #[arg(long, value_name = "R-HAT")]
+    pub(crate) until_rhat: Option<f64>,
+    /// Stop once all predictions of the test rows have this many effective draws; 400 with --until-rhat alone.
+    #[arg(long, value_name = "DRAWS")]
+    pub(crate) until_ess: Option<f64>,
+    /// Gradients after which a chain stops, warm-up included.
+    #[arg(long)]
+    pub(crate) max_gradients: Option<u64>,
+    /// Seconds after which all chains stop.
+    #[arg(long)]
+    pub(crate) max_seconds: Option<f64>,
+    /// File that keeps the state of the chains while they run; it must not exist, unless with --resume.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoint in the run folder, with the arguments of the run that stopped or was killed; more draws extend it.
+    #[arg(long, requires = "checkpoint")]
+    pub(crate) resume: bool,
     /// Seed of all random streams.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -140,6 +169,41 @@ fn draw(text: &str) -> Result<(usize, usize), String> {
 }
 
 impl SampleArguments {
+    /// What the run is asked for.
+    pub(crate) fn run(&self) -> Run {
+        Run {
+            chains: self.chains,
+            warmup: self.warmup,
+            max_extra_warmup: self.max_extra_warmup,
+            draws: self.draws.unwrap_or(if self.goal().is_some() { MOST_DRAWS } else { Run::DEFAULT.draws }),
+            seed: self.seed,
+            threads: self.threads,
+            budget: Budget { gradients_per_chain: self.max_gradients, seconds: self.max_seconds },
+            ..Run::default()
+        }
+    }
+
+    /// What the chains are to reach, if anything.
+    pub(crate) fn goal(&self) -> Option<Goal> {
+        let Goal { rhat, ess, .. } = Goal::default();
+        let asked = self.until_rhat.is_some() || self.until_ess.is_some();
+        asked.then(|| Goal { rhat: self.until_rhat.unwrap_or(rhat), ess: self.until_ess.unwrap_or(ess), ..Goal::default() })
+    }
+
+    /// The first argument that only Markov chains can follow.
+    pub(crate) fn for_chains_alone(&self) -> Option<&'static str> {
+        let given = [
+            ("--checkpoint", self.checkpoint.is_some()),
+            ("--warm-start", self.warm_start),
+            ("--until-rhat", self.until_rhat.is_some()),
+            ("--until-ess", self.until_ess.is_some()),
+            ("--max-gradients", self.max_gradients.is_some()),
+            ("--max-seconds", self.max_seconds.is_some()),
+            ("--max-extra-warmup", self.max_extra_warmup > 0),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// The temperatures that are asked for; 1 where nothing is.
     pub(crate) fn temperatures(&self) -> Temperatures {
         let of = |part: Option<f64>| part.or(self.temperature).unwrap_or(1.0);

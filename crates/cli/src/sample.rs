@@ -3,17 +3,22 @@
 use crate::arguments::{ActivationName, PriorName, SampleArguments};
 use crate::inspect::verdict_code;
 use crate::target::{labelled_data, likelihood, scores_of_each};
+use ergodic::baselines::{WarmStart, warm_start};
 use ergodic::draws::{Origin, SafetensorsFile, TensorNames};
-use ergodic::methods::{Request, find};
+use ergodic::methods::{Aim, MethodRow, Request, find};
 use ergodic::model::{
     AutomaticRelevancePrior, HierarchicalPrior, HorseshoePrior, LaplacePrior, Prior, Purpose, Recording, Scale,
     ScaleMixturePrior, SpikeAndSlabPrior, Standardize, StartingAt, StudentTPrior, Tempered, position_of, stream,
 };
 use ergodic::prelude::*;
+use ergodic::sampler::Checkpoint;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit code of a run that has no draw yet, as of one that is in doubt.
+const NOT_YET: u8 = 3;
 
 pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Error>> {
     let method = find(&arguments.method)?;
@@ -42,39 +47,9 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
         println!("{caveat}");
     }
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            // Asked a second time: the folder is readable up to its last block anyway.
-            std::process::exit(130);
-        }
-        eprintln!("stopping after the present transitions; once more ends at once");
-    })?;
-
-    let bars = ProgressBars::new();
-    let run = Run {
-        chains: arguments.chains,
-        warmup: arguments.warmup,
-        draws: arguments.draws,
-        seed: arguments.seed,
-        threads: arguments.threads,
-        ..Run::default()
-    };
-    // Before the folder is made, so that a refused run leaves nothing behind.
-    run.validate()?;
-    let mut request = Request { observer: &bars, stop: &stop, ..Request::new(posterior, run) };
-    let draws = if method.origin.is_markov() {
-        let sink = RunFolder::create(&arguments.out)?;
-        request.sink = Some(&sink);
-        (method.run)(&request)?
-    } else {
-        if arguments.out.exists() {
-            return Err(ergodic::draws::SinkError::AlreadyExists(arguments.out.clone()).into());
-        }
-        let draws = (method.run)(&request)?;
-        RunFolder::write(&arguments.out, &draws)?;
-        draws
+    let Some(draws) = chains_or_fit(arguments, method, posterior, &test)? else {
+        println!("stopped in warm-up, before the first draw; --resume goes on");
+        return Ok(ExitCode::from(NOT_YET));
     };
     println!("draws are in {}\n", arguments.out.display());
 
@@ -90,6 +65,75 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let diagnosis = diagnose(&draws, Some(&predictions))?;
     println!("{diagnosis}");
     Ok(verdict_code(&diagnosis))
+}
+
+/// Runs the method into its folder; `None` where chains stopped before their first draw, and can go on.
+fn chains_or_fit(
+    arguments: &SampleArguments,
+    method: &MethodRow,
+    posterior: &dyn Posterior,
+    test: &Dataset,
+) -> Result<Option<Draws>, Box<dyn Error>> {
+    let run = arguments.run();
+    // Before the folder is made, so that a refused run leaves nothing behind.
+    run.validate()?;
+    let stop = stop_flag()?;
+    let bars = ProgressBars::new();
+    let mut request = Request { observer: &bars, stop: &stop, ..Request::new(posterior, run) };
+    if !method.origin.is_markov() {
+        if let Some(argument) = arguments.for_chains_alone() {
+            return Err(format!("{argument} is for Markov chains, and {} makes none", method.name).into());
+        }
+        if arguments.out.exists() {
+            return Err(ergodic::draws::SinkError::AlreadyExists(arguments.out.clone()).into());
+        }
+        let draws = (method.run)(&request)?;
+        RunFolder::write(&arguments.out, &draws)?;
+        return Ok(Some(draws));
+    }
+    let resume = match arguments.checkpoint.as_ref().filter(|_| arguments.resume) {
+        Some(path) => Some(Checkpoint::load(path)?),
+        None => None,
+    };
+    // Chains that have begun need no start.
+    let starts = match &resume {
+        None if arguments.warm_start => {
+            let settings = WarmStart { seed: run.seed, threads: run.threads, ..WarmStart::default() };
+            Some(warm_start(posterior, run.chains, &settings)?)
+        }
+        _ => None,
+    };
+    if let Some(starts) = &starts {
+        println!("chains begin at optimised weights, which cost {} gradients", starts.gradients());
+    }
+    let goal = arguments.goal();
+    request.folder = Some(&arguments.out);
+    request.starts = starts.as_ref();
+    request.checkpoint = arguments.checkpoint.as_deref();
+    request.resume = resume.as_ref();
+    request.goal = goal.as_ref().map(|goal| Aim { goal, points: Some(test.inputs()) });
+    let draws = (method.run)(&request)?;
+    for look in draws.report.settings["goal"]["looks"].as_array().into_iter().flatten() {
+        let number = |name: &str| look[name].as_f64().unwrap_or(f64::NAN);
+        println!("after {} draws: R-hat {:.3}, least bulk ESS {:.0}", number("draws"), number("rhat"), number("ess"));
+    }
+    // A run that went on holds the draws since then alone.
+    let draws = if arguments.resume { RunFolder::load(&arguments.out)? } else { draws };
+    Ok((draws.min_len() > 0).then_some(draws))
+}
+
+/// A flag that the first interrupt sets; the second ends the program.
+fn stop_flag() -> Result<Arc<AtomicBool>, Box<dyn Error>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            // Asked a second time: the folder is readable up to its last block anyway.
+            std::process::exit(130);
+        }
+        eprintln!("stopping after the present transitions; once more ends at once");
+    })?;
+    Ok(stop)
 }
 
 /// The posterior that begins at the weights of a file, where one is given.

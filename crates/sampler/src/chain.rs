@@ -28,6 +28,7 @@ pub(crate) struct Shared<'a, P: ?Sized, M> {
     pub prior_scales: &'a [f64],
     pub blocks: &'a [Range<usize>],
     pub initial_positions: Option<&'a [Vec<f64>]>,
+    pub start_costs: Option<&'a [ChainReport]>,
     pub sink: Option<&'a dyn Sink>,
     pub observer: &'a dyn Observer,
     pub stop: Option<&'a AtomicBool>,
@@ -334,6 +335,10 @@ impl<'a, M: Method> Chain<'a, M> {
             return Err(EvaluationError::new(message).into());
         }
         if self.living.is_none() {
+            if let Some(cost) = shared.start_costs.map(|costs| &costs[self.number]) {
+                self.counters.spend(Phase::Warmup, cost.warmup_gradients);
+                self.counters.pass(Phase::Warmup, cost.warmup_seconds);
+            }
             let clock = Instant::now();
             let begun = begin(shared, self.number, &mut density);
             self.counters.spend(Phase::Warmup, density.evaluations());

@@ -66,13 +66,19 @@ impl Checkpoint {
     /// Draws of the shortest chain so far.
     #[must_use]
     pub fn min_draws(&self) -> usize {
+        self.draws().into_iter().min().unwrap_or(0)
+    }
+
+    /// Draws of each chain so far.
+    #[must_use]
+    pub fn draws(&self) -> Vec<usize> {
         let draws = |chain: &ChainRecord| match chain {
             ChainRecord::NotBegun => 0,
             ChainRecord::Alive { counters, .. } | ChainRecord::Failed { counters, .. } => {
                 counters.iteration.saturating_sub(self.course.warmup)
             }
         };
-        self.chains.iter().map(draws).min().unwrap_or(0)
+        self.chains.iter().map(draws).collect()
     }
 
     /// The metric that a run of `M` adapted, [pooled](Metric::pooled) over its chains: for [`Warmup::given`](crate::Warmup::given).

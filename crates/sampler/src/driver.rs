@@ -7,7 +7,7 @@ use crate::keeper::Keeper;
 use crate::legs::run_in_legs;
 use crate::meeting::Course;
 use crate::{Checkpoint, CheckpointError, CheckpointSchedule, Info, Kernel, Method, NoObserver, Observer, Plan, Run, RunError};
-use ergodic_draws::{ChainDraws, Column, Draws, Layout, Origin, Outcome, RunReport, Schema, Sink};
+use ergodic_draws::{ChainDraws, ChainReport, Column, Draws, Layout, Origin, Outcome, RunReport, Schema, Sink};
 use ergodic_model::Posterior;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::path::PathBuf;
@@ -61,6 +61,7 @@ pub struct Sampler<'a, P: ?Sized, M> {
     stop: Option<&'a AtomicBool>,
     pool: Option<&'a ThreadPool>,
     initial_positions: Option<&'a [Vec<f64>]>,
+    start_costs: Option<&'a [ChainReport]>,
     checkpoint: Option<Checkpoint>,
     checkpoint_to: Option<(PathBuf, CheckpointSchedule)>,
 }
@@ -84,6 +85,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             stop: None,
             pool: None,
             initial_positions: None,
+            start_costs: None,
             checkpoint: None,
             checkpoint_to: None,
         }
@@ -121,6 +123,37 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
     #[must_use]
     pub fn initial_positions(mut self, positions: &'a [Vec<f64>]) -> Self {
         self.initial_positions = Some(positions);
+        self
+    }
+
+    /// Charges what it cost to find the initial positions, gradients and seconds of warm-up, to the chains that begin there: in their
+    /// budgets, their reports and their checkpoints. One report per chain.
+    ///
+    /// ```
+    /// use ergodic_draws::{ChainReport, Outcome};
+    /// use ergodic_model::density;
+    /// use ergodic_sampler::{Nuts, Run, Sampler};
+    /// let normal = density(1, |x: &[f64], gradient: &mut [f64]| {
+    ///     gradient[0] = -x[0];
+    ///     -0.5 * x[0] * x[0]
+    /// });
+    /// let cost = ChainReport {
+    ///     warmup_gradients: 500,
+    ///     sampling_gradients: 0,
+    ///     warmup_seconds: 0.1,
+    ///     sampling_seconds: 0.0,
+    ///     tuned: Default::default(),
+    ///     outcome: Outcome::Completed,
+    /// };
+    /// let run = Run { chains: 1, warmup: 10, draws: 10, ..Run::default() };
+    /// let (positions, costs) = ([vec![0.1]], [cost]);
+    /// let draws = Sampler::new(&normal, Nuts::default(), run).initial_positions(&positions).start_costs(&costs).run()?;
+    /// assert!(draws.report.chains[0].warmup_gradients > 500);
+    /// # Ok::<(), ergodic_sampler::RunError>(())
+    /// ```
+    #[must_use]
+    pub fn start_costs(mut self, costs: &'a [ChainReport]) -> Self {
+        self.start_costs = Some(costs);
         self
     }
 
@@ -259,6 +292,7 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
             prior_scales: &prior_scales,
             blocks: &blocks,
             initial_positions: self.initial_positions,
+            start_costs: self.start_costs,
             sink: self.sink,
             observer: self.observer,
             stop: self.stop,
@@ -297,6 +331,10 @@ impl<'a, P: Posterior + ?Sized, M: Method> Sampler<'a, P, M> {
         let problem = |problem: String| Err(RunError::Model { problem });
         if layout.dim() == 0 {
             return problem("the layout has no coordinates; there is nothing to sample".to_owned());
+        }
+        if let Some(found) = self.start_costs.map(<[_]>::len).filter(|found| *found != self.run.chains) {
+            let chains = self.run.chains;
+            return problem(format!("{found} costs of initial positions are given for {chains} chains; give one per chain"));
         }
         let Some(positions) = self.initial_positions else { return Ok(()) };
         if positions.len() != self.run.chains {
