@@ -33,6 +33,7 @@ const VERIFY: &[Step] = &[
     full("metrics", &["test", "--release", "--test", "metrics", "--", "--nocapture"]),
     full("calibration", &["test", "--release", "-p", "ergodic-sampler", "--test", "calibration", "--", "--nocapture"]),
     full("tempering", &["test", "--release", "--test", "tempering", "--", "--nocapture"]),
+    full("starts", &["test", "--release", "--test", "starts", "--", "--nocapture"]),
     full("posteriordb", &["test", "--release", "--test", "posteriordb", "--", "--nocapture"]),
     full("every sampler", &["test", "--release", "--test", "posteriordb", "--", "--ignored", "--nocapture"]),
     full(
