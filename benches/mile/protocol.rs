@@ -168,7 +168,7 @@ pub(crate) fn run(set: &Set, settings: Settings) -> Result<Row, Box<dyn Error>> 
     let (from, to) = settings.energy_variance;
     let adaptation = EnergyVariance {
         target: EnergyVarianceTarget::Falling { from, to },
-        tuning_gradients: (settings.tuning * warmup_gradients as f64) as usize,
+        tuning_gradients: Some(((settings.tuning * warmup_gradients as f64) as usize).max(1)),
         ..EnergyVariance::default()
     };
     let (decoherence_length, steps_per_draw) = (settings.length, settings.steps_per_draw);

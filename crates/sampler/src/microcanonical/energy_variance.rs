@@ -84,6 +84,9 @@ impl EnergyVarianceTarget {
 pub struct EnergyVariance {
     /// Variance of the energy error per dimension that is aimed at; [`strict`](EnergyVarianceTarget::strict) by default.
     pub target: EnergyVarianceTarget,
+    /// Gradients of the tuning, where it is to end before the last check; by default it does not, for chains that burn in have larger
+    /// energy errors than they will have.
+    pub tuning_gradients: Option<usize>,
     /// Steps that the running estimate remembers; 150 by default, BlackJAX's.
     pub memory: f64,
     /// Times the target above which the check multiplies the step size by 0.7, and above which a window of sampling is alarming; 5 by
@@ -99,7 +102,14 @@ pub struct EnergyVariance {
 impl Default for EnergyVariance {
     fn default() -> Self {
         let target = EnergyVarianceTarget::strict();
-        Self { target, memory: 150.0, tolerance: 5.0, repair_while_sampling: true, fixed_step_size: None }
+        Self {
+            target,
+            tuning_gradients: None,
+            memory: 150.0,
+            tolerance: 5.0,
+            repair_while_sampling: true,
+            fixed_step_size: None,
+        }
     }
 }
 
@@ -108,6 +118,7 @@ impl EnergyVariance {
         let (first, last) = (self.target.at(0.0), self.target.last());
         positive("adaptation.target", first)?;
         positive("adaptation.target", last)?;
+        check(self.tuning_gradients != Some(0), "adaptation.tuning_gradients", &0, "at least 1")?;
         check(self.memory > 1.0 && self.memory.is_finite(), "adaptation.memory", &self.memory, "above 1 and finite")?;
         check(self.tolerance >= 1.0, "adaptation.tolerance", &self.tolerance, "at least 1")?;
         self.fixed_step_size.map_or(Ok(()), |step_size| positive("adaptation.fixed_step_size", step_size))
@@ -172,7 +183,7 @@ impl RunningMean {
 /// Tunes the step size of [`Mclmc`](crate::Mclmc), as [`EnergyVariance`] says.
 ///
 /// Iterations of tuning first, after which all chains take the geometric mean of their step sizes: a step that one chain found too large
-/// or small would bias it, or slow it, alone. Then one leg of a check at the frozen step size. A leg in which ΔE²/D, over all chains, is
+/// or small would bias it, or slow it, alone. Then legs of a check at the frozen step size until warm-up ends, one by default. A leg in which ΔE²/D, over all chains, is
 /// above the tolerance multiplies the step size by 0.7, and another leg judges again, in a longer warm-up.
 ///
 /// Tuning takes all of the warm-up but the check: where chains burn in, energy errors are larger than they will be, and a step that is
@@ -201,7 +212,8 @@ impl EnergyVarianceAdaptation {
         context: &BuildContext<'_>,
     ) -> Self {
         let leg = CHECK_GRADIENTS.div_ceil(gradients_per_draw).min(context.warmup / 3).max(1);
-        let tuning = context.warmup.saturating_sub(leg);
+        let longest = context.warmup.saturating_sub(leg);
+        let tuning = settings.tuning_gradients.map_or(longest, |gradients| gradients.div_ceil(gradients_per_draw).min(longest));
         let scales = ScaleEstimator::new(scaling, tuning / 2, context);
         let (log_step, realised) = (RunningMean::default(), RunningMean::default());
         Self { settings: settings.clone(), estimate: None, tuning, leg, scales, log_step, realised }

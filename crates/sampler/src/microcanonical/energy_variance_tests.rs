@@ -245,6 +245,7 @@ fn settings_out_of_range_are_named() {
     assert_eq!(named(EnergyVariance { target: EnergyVarianceTarget::Constant(0.0), ..default() }), "adaptation.target");
     let target = EnergyVarianceTarget::Falling { from: 0.5, to: f64::NAN };
     assert_eq!(named(EnergyVariance { target, ..default() }), "adaptation.target");
+    assert_eq!(named(EnergyVariance { tuning_gradients: Some(0), ..default() }), "adaptation.tuning_gradients");
     assert_eq!(named(EnergyVariance { memory: 1.0, ..default() }), "adaptation.memory");
     assert_eq!(named(EnergyVariance { tolerance: 0.5, ..default() }), "adaptation.tolerance");
     assert_eq!(named(EnergyVariance { fixed_step_size: Some(-1.0), ..default() }), "adaptation.fixed_step_size");
