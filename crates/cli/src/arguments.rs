@@ -90,9 +90,9 @@ pub(crate) struct SampleArguments {
     /// Divide the weights' prior scale by the square root of the fan-in.
     #[arg(long)]
     pub(crate) fan_in: bool,
-    /// Method, as `ergodic methods` lists them.
-    #[arg(long, default_value = "nuts")]
-    pub(crate) method: String,
+    /// Method, as `ergodic methods` lists them; by default the one recommended for networks, mclmc.
+    #[arg(long)]
+    pub(crate) method: Option<String>,
     /// Safetensors file with the network's weights, where all chains or fits begin; on the standardised scale.
     #[arg(long)]
     pub(crate) start: Option<PathBuf>,

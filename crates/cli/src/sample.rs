@@ -5,7 +5,7 @@ use crate::inspect::verdict_code;
 use crate::target::{labelled_data, likelihood, scores_of_each};
 use ergodic::baselines::{WarmStart, warm_start};
 use ergodic::draws::{Origin, SafetensorsFile, TensorNames};
-use ergodic::methods::{Aim, MethodRow, Request, find};
+use ergodic::methods::{Aim, MethodRow, Request, find, recommended};
 use ergodic::model::{
     AutomaticRelevancePrior, HierarchicalPrior, HorseshoePrior, LaplacePrior, Prior, Purpose, Recording, Scale,
     ScaleMixturePrior, SpikeAndSlabPrior, Standardize, StartingAt, StudentTPrior, Tempered, position_of, stream,
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const NOT_YET: u8 = 3;
 
 pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let method = find(&arguments.method)?;
+    let asked = arguments.method.as_deref().map(find).transpose()?;
     let data = labelled_data(arguments)?;
     let (train, test) = data.split(arguments.test_fraction, arguments.seed)?;
     let likelihood = likelihood(arguments, &data)?;
@@ -33,14 +33,16 @@ pub(crate) fn sample(arguments: &SampleArguments) -> Result<ExitCode, Box<dyn Er
     let tempered = Tempered::new(&model, arguments.temperatures())?;
     let started = start(arguments, &model, &tempered)?;
     let posterior: &dyn Posterior = started.as_ref().map_or(&tempered, |started| started);
+    let method = asked.unwrap_or_else(|| recommended(posterior));
     println!(
-        "{} training rows, {} test rows; network {}; {}; prior {}; {} coordinates",
+        "{} training rows, {} test rows; network {}; {}; prior {}; {} coordinates; method {}",
         train.num_rows(),
         test.num_rows(),
         model.network().shape(),
         model.likelihood().name(),
         model.prior_description(),
         model.layout().dim(),
+        method.name,
     );
 
     if let Some(caveat) = arguments.temperatures().caveat() {

@@ -149,7 +149,7 @@ fn what_cannot_go_on_is_refused_by_name() {
     let resume = ["--draws", "30", "--checkpoint", "run.ckpt", "--resume"];
     fails(folder, &[&resume[..], &["--seed", "2"]].concat(), &["does not fit", "seed is 1, and the run's is 2"]);
     fails(folder, &[&resume[..], &["--prior-scale", "2"]].concat(), &["does not fit", "test position"]);
-    fails(folder, &[&resume[..], &["--method", "hmc"]].concat(), &["method is nuts", "hmc"]);
+    fails(folder, &[&resume[..], &["--method", "hmc"]].concat(), &["method is mclmc", "hmc"]);
     fails(folder, &[&resume[..], &["--out", "other.zarr"]].concat(), &["other.zarr"]);
     nothing_new();
     fs::write(folder.join("run.ckpt"), "ERGODICK, or not").unwrap();

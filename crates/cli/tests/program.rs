@@ -44,7 +44,7 @@ fn a_run_is_sampled_summarised_judged_and_plotted() {
             .replace(",class", ""),
     )
     .unwrap();
-    let output = sample(folder.path(), "y", &["--fan-in"]);
+    let output = sample(folder.path(), "y", &["--fan-in", "--method", "nuts"]);
     // 0 believable, 3 in doubt, 4 not converged: a short run may be any of them, never an error.
     assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{}", said(&output));
     assert!(said(&output).contains("network 2-4-1") && said(&output).contains("noise_scale"), "{}", said(&output));
@@ -156,7 +156,7 @@ fn tempered_runs_say_so_wherever_they_are_read() {
     let numbers: String = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect();
     fs::write(folder.path().join("data.csv"), numbers).unwrap();
     let cold = "tempered: draws are from the density at temperature 0.25";
-    let output = sample(folder.path(), "y", &["--temperature", "0.25"]);
+    let output = sample(folder.path(), "y", &["--temperature", "0.25", "--method", "nuts"]);
     assert!(matches!(output.status.code(), Some(0 | 3 | 4)) && said(&output).contains(cold), "{}", said(&output));
     for command in ["summary", "diagnose"] {
         let output = ergodic(folder.path(), &[command, "run.zarr"]);

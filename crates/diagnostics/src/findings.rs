@@ -80,6 +80,8 @@ pub(crate) fn run(draws: &Draws, left_out: &[String]) -> Vec<Finding> {
     for (number, chain) in draws.report.chains.iter().enumerate() {
         match &chain.outcome {
             Outcome::Completed => {}
+            // The driver's own warning, below, also knows after how many draws.
+            Outcome::Stopped(_) if draws.report.warnings.iter().any(|w| w.starts_with(&format!("chain {number} stopped"))) => {}
             Outcome::Stopped(reason) => {
                 findings.push(finding(Severity::Remark, format!("chain {number} stopped early: {reason}"), ""));
             }
@@ -124,7 +126,7 @@ pub(crate) fn chains_and_draws(summary: &Summary, thresholds: &Thresholds) -> Ve
 /// How convergence of the predictions looks: the headline.
 pub(crate) fn predictions(functions: &FunctionDiagnostics, thresholds: &Thresholds) -> Vec<Finding> {
     let judged = Judged { chains: functions.chains, draws: functions.draws, thresholds };
-    let longer = "Run longer chains, or start them from optimised points; a less stiff posterior (standardised data, narrower \
+    let longer = "Run longer chains, or start them from optimised or annealed points; a less stiff posterior (standardised data, narrower \
                   network) mixes faster.";
     let scalars = functions.rows.iter().map(|row| &row.scalar);
     let mut findings = judged.group("the predictions", &functions.roll_up, scalars, Severity::Failure, longer);
