@@ -30,7 +30,7 @@ pub(crate) struct Set {
 }
 
 pub(crate) const SETS: &[Set] = &[
-    Set { name: "airfoil", goals: (0.1215, -0.91), seconds: 100.0, gradients: 80_000 },
+    Set { name: "airfoil", goals: (0.1215, -0.91), seconds: 100.0, gradients: 240_000 },
     Set { name: "bikesharing", goals: (0.2261, -0.7315), seconds: 1050.0, gradients: 80_000 },
 ];
 
