@@ -1,5 +1,6 @@
 //! Begin chains hot and cool them down, so that they are in the posterior's mass, not in the nearest dip, when they begin.
 
+use crate::settings::check;
 use ergodic_baselines::WarmStarts;
 use ergodic_draws::{ChainReport, Draws, Outcome, Temperatures};
 use ergodic_model::{EvaluationError, Posterior, Purpose, Tempered, TemperedError, position_of, stream};
@@ -38,13 +39,10 @@ impl AnnealedStart {
     /// # Errors
     /// Names the setting that is out of range, and the range.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        let check = |valid: bool, setting: &'static str, value: String, range: &'static str| {
-            if valid { Ok(()) } else { Err(SettingsError { setting, value, range }) }
-        };
         let first = self.first_temperature;
-        check(first >= 1.0 && first.is_finite(), "first_temperature", first.to_string(), "finite, and at least 1")?;
-        check(self.temperatures >= 1, "temperatures", self.temperatures.to_string(), "at least 1")?;
-        check(self.draws >= 1, "draws", self.draws.to_string(), "at least 1")?;
+        check(first >= 1.0 && first.is_finite(), "first_temperature", first, "finite, and at least 1")?;
+        check(self.temperatures >= 1, "temperatures", self.temperatures, "at least 1")?;
+        check(self.draws >= 1, "draws", self.draws, "at least 1")?;
         check(self.threads != Some(0), "threads", format!("{:?}", self.threads), "at least 1")
     }
 

@@ -23,6 +23,7 @@
 mod annealed_start;
 pub mod methods;
 mod seen;
+mod settings;
 mod until;
 
 pub use annealed_start::{AnnealedStart, AnnealedStartError, annealed_start};

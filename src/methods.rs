@@ -272,7 +272,7 @@ pub fn find(name: &str) -> Result<&'static MethodRow, MethodError> {
 pub fn recommended(posterior: &dyn Posterior) -> &'static MethodRow {
     let is_network = posterior.capabilities().outputs.is_some() && posterior.layout().dim() >= 2;
     let name = if is_network { Mclmc::NAME } else { Nuts::NAME };
-    METHODS.iter().find(|row| row.name == name).expect("both have their rows")
+    find(name).expect("both have their rows")
 }
 
 /// Samples `posterior` with the [`recommended`] method and its default settings; the draws' report names it.

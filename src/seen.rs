@@ -96,12 +96,7 @@ impl<'a> Seen<'a> {
         let mut chains: Vec<ChainDraws> = first.chains().to_vec();
         for part in parts {
             for (chain, more) in chains.iter_mut().zip(part.chains()) {
-                for (draw, position) in more.positions().enumerate() {
-                    chain.push(position);
-                    if draw < more.statistics.len() {
-                        chain.statistics.push(more.statistics.row(draw));
-                    }
-                }
+                chain.append(more, more.len());
             }
             report = part.report;
         }

@@ -2,6 +2,7 @@
 
 use crate::methods::{Aim, Request, leg};
 use crate::seen::Seen;
+use crate::settings::check;
 use ergodic_draws::{ChainDraws, Draws, Outcome, RunFolder};
 use ergodic_model::{MissingCapability, ModelError, Posterior};
 use ergodic_sampler::{Budget, Checkpoint, Method, NoObserver, Observer, Run, RunError, SettingsError};
@@ -44,9 +45,6 @@ impl Goal {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        let check = |valid: bool, setting: &'static str, value: f64, range: &'static str| {
-            if valid { Ok(()) } else { Err(SettingsError { setting, value: value.to_string(), range }) }
-        };
         check(self.rhat > 1.0, "goal.rhat", self.rhat, "above 1")?;
         check(self.ess > 0.0 && self.ess.is_finite(), "goal.ess", self.ess, "positive and finite")?;
         check(self.first_look >= 4, "goal.first_look", self.first_look as f64, "at least 4, for R-hat needs as many draws")?;
@@ -198,12 +196,7 @@ fn earlier(draws: &Draws, checkpoint: &Checkpoint) -> Draws {
     let cut = |(chain, count): (&ChainDraws, usize)| {
         let mut kept = ChainDraws::new(draws.dim());
         kept.statistics = ergodic_draws::Statistics::new(chain.statistics.columns().to_vec());
-        for draw in 0..count.min(chain.len()) {
-            kept.push(chain.position(draw));
-            if draw < chain.statistics.len() {
-                kept.statistics.push(chain.statistics.row(draw));
-            }
-        }
+        kept.append(chain, count);
         kept
     };
     let chains = draws.chains().iter().zip(checkpoint.draws()).map(cut).collect();

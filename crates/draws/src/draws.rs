@@ -45,6 +45,26 @@ impl ChainDraws {
         self.positions.extend_from_slice(position);
     }
 
+    /// Adds the first `count` draws of another chain, with their statistics; all of them where it has fewer.
+    ///
+    /// ```
+    /// use ergodic_draws::ChainDraws;
+    /// let mut chain = ChainDraws::from_positions(1, vec![0.5]);
+    /// chain.append(&ChainDraws::from_positions(1, vec![1.0, 2.0, 3.0]), 2);
+    /// assert_eq!(chain.coordinate(0), [0.5, 1.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// When the other chain has another dimension, or statistics of another number of columns.
+    pub fn append(&mut self, other: &Self, count: usize) {
+        for (draw, position) in other.positions().enumerate().take(count) {
+            self.push(position);
+            if draw < other.statistics.len() {
+                self.statistics.push(other.statistics.row(draw));
+            }
+        }
+    }
+
     /// Makes room for `additional` more positions.
     ///
     /// # Errors

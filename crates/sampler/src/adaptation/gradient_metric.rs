@@ -107,26 +107,27 @@ pub struct GradientMetric {
     /// The blocks that have one scale each; empty where each coordinate has its own.
     blocks: Vec<Range<usize>>,
     low_rank: Option<LowRankEstimator>,
-    used: Estimator,
-    next: Estimator,
+    used: ScoreVariances,
+    next: ScoreVariances,
 }
 
+/// Variances of draws, and of the gradients there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Estimator {
+pub(crate) struct ScoreVariances {
     positions: Variance,
     gradients: Variance,
 }
 
-impl Estimator {
-    fn new(dim: usize) -> Self {
+impl ScoreVariances {
+    pub(crate) fn new(dim: usize) -> Self {
         Self { positions: Variance::new(dim), gradients: Variance::new(dim) }
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.positions.count()
     }
 
-    fn push(&mut self, position: &[f64], gradient: &[f64]) {
+    pub(crate) fn push(&mut self, position: &[f64], gradient: &[f64]) {
         self.positions.push(position);
         self.gradients.push(gradient);
     }
@@ -134,6 +135,17 @@ impl Estimator {
     fn reset(&mut self) {
         self.positions.reset();
         self.gradients.reset();
+    }
+
+    /// Var xᵢ and Var gᵢ.
+    fn of(&self, i: usize) -> [f64; 2] {
+        [self.positions.variance(i), self.gradients.variance(i)]
+    }
+
+    /// The same of the draws of several chains, about their common mean.
+    pub(crate) fn pooled<'a>(chains: impl Iterator<Item = &'a Self> + Clone, i: usize) -> [f64; 2] {
+        let moved = pooled_variance(chains.clone().map(|chain| &chain.positions), i);
+        [moved, pooled_variance(chains.map(|chain| &chain.gradients), i)]
     }
 }
 
@@ -161,8 +173,8 @@ impl GradientMetric {
             prior_variances,
             blocks,
             low_rank,
-            used: Estimator::new(dim),
-            next: Estimator::new(dim),
+            used: ScoreVariances::new(dim),
+            next: ScoreVariances::new(dim),
         }
     }
 
@@ -269,18 +281,14 @@ impl GradientMetric {
     fn estimate(&self, variances: &mut [f64]) {
         let count = self.used.count();
         for block in &self.blocks {
-            let [mut moved, mut pulled] = [0.0; 2];
-            for i in block.clone() {
-                moved += self.used.positions.variance(i) / self.prior_variances[i];
-                pulled += self.used.gradients.variance(i) * self.prior_variances[i];
-            }
+            let [moved, pulled] = block_sums(block, &self.prior_variances, |i| self.used.of(i));
             self.share(block, if pulled == 0.0 { 1.0 } else { (moved / pulled).sqrt() }, count, variances);
         }
         if !self.blocks.is_empty() {
             return;
         }
         for (i, v) in variances.iter_mut().enumerate() {
-            let (moved, pulled) = (self.used.positions.variance(i), self.used.gradients.variance(i));
+            let [moved, pulled] = self.used.of(i);
             *v = scale(moved, pulled, count, self.prior_variances[i], *v);
         }
     }
@@ -302,8 +310,7 @@ impl GradientMetric {
     /// When there is no chain.
     pub(crate) fn pooled<'a>(mut chains: impl Iterator<Item = &'a Self> + Clone, i: usize, old: f64) -> f64 {
         let count = chains.clone().map(|chain| chain.used.count()).sum();
-        let moved = pooled_variance(chains.clone().map(|chain| &chain.used.positions), i);
-        let pulled = pooled_variance(chains.clone().map(|chain| &chain.used.gradients), i);
+        let [moved, pulled] = ScoreVariances::pooled(chains.clone().map(|chain| &chain.used), i);
         let first = chains.next().expect("chains that meet are one or more");
         scale(moved, pulled, count, first.prior_variances[i], old)
     }
@@ -317,6 +324,17 @@ impl GradientMetric {
     pub(crate) fn has_estimate(&self) -> bool {
         self.used.count() >= self.min_draws
     }
+}
+
+/// Σ Var xᵢ/sᵢ² and Σ sᵢ² Var gᵢ over a block, with the prior's variances sᵢ² and `variances` of a coordinate and its gradient.
+pub(crate) fn block_sums(block: &Range<usize>, prior_variances: &[f64], variances: impl Fn(usize) -> [f64; 2]) -> [f64; 2] {
+    let [mut moved, mut pulled] = [0.0; 2];
+    for i in block.clone() {
+        let [of_position, of_gradient] = variances(i);
+        moved += of_position / prior_variances[i];
+        pulled += of_gradient * prior_variances[i];
+    }
+    [moved, pulled]
 }
 
 /// σᵢ² = √(Var xᵢ / Var gᵢ) from the variances of `count` draws. A coordinate whose gradient never changes (the weights of a unit that is

@@ -19,7 +19,7 @@ pub struct AcceptanceAdaptation {
     target: f64,
     fixed: Option<f64>,
     halfway: usize,
-    /// What is learnt of the scales in the first half.
+    /// What is learnt of the scales in the first half; nothing once they are set.
     scales: Option<ScaleEstimator>,
     averaging: DualAveraging,
 }
@@ -88,6 +88,6 @@ impl<K: MicrocanonicalKernel> Adaptation<K> for AcceptanceAdaptation {
     }
 
     fn meet(_meeting: &mut Meeting, members: &mut [Member<'_, K, Self>]) {
-        share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.as_ref())));
+        share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.take())));
     }
 }

@@ -196,7 +196,7 @@ pub struct EnergyVarianceAdaptation {
     /// Iterations of tuning, and of one leg of the check.
     tuning: usize,
     leg: usize,
-    /// What is learnt of the scales in the first half of the tuning.
+    /// What is learnt of the scales in the first half of the tuning; nothing once they are set.
     scales: Option<ScaleEstimator>,
     /// Mean of ln ε over the second half of the tuning.
     log_step: RunningMean,
@@ -330,7 +330,7 @@ impl Adaptation<MclmcKernel> for EnergyVarianceAdaptation {
             return;
         };
         if scales.as_ref().is_some_and(|scales| scales.end() == meeting.iteration()) {
-            share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.as_ref())));
+            share_scales(members.iter_mut().map(|member| (&mut *member.kernel, member.adaptation.scales.take())));
             // Errors of steps in the old coordinates say nothing of the new ones.
             return members.iter_mut().for_each(|member| member.adaptation.forget(member.kernel));
         }

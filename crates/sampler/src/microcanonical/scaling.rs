@@ -6,9 +6,9 @@
 //! scales for weights that data hardly tell.
 
 use super::kernel::MicrocanonicalKernel;
-use crate::adaptation::{pooled_variance, shrink};
+use crate::adaptation::{ScoreVariances, block_sums, prior_variance, shrink};
 use crate::settings::check;
-use crate::{BuildContext, SettingsError, Variance};
+use crate::{BuildContext, SettingsError};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -34,10 +34,9 @@ const MIN_DRAWS: usize = 10;
 pub(crate) struct ScaleEstimator {
     /// Warm-up iterations whose draws count; the last of them is followed by the meeting that sets the scales.
     window: Range<usize>,
-    prior_scales: Vec<f64>,
+    prior_variances: Vec<f64>,
     blocks: Vec<Range<usize>>,
-    positions: Variance,
-    gradients: Variance,
+    draws: ScoreVariances,
 }
 
 impl ScaleEstimator {
@@ -53,10 +52,8 @@ impl ScaleEstimator {
             Scaling::ByBlock => context.blocks.to_vec(),
             Scaling::ByCoordinate => (0..context.dim).map(|i| i..i + 1).collect(),
         };
-        let usable = |s: &f64| if *s > 0.0 && s.is_finite() { *s } else { 1.0 };
-        let prior_scales = context.prior_scales.iter().map(usable).collect();
-        let none = || Variance::new(context.dim);
-        Some(Self { window: iterations / 2..iterations, prior_scales, blocks, positions: none(), gradients: none() })
+        let prior_variances = context.prior_scales.iter().map(|s| prior_variance(*s)).collect();
+        Some(Self { window: iterations / 2..iterations, prior_variances, blocks, draws: ScoreVariances::new(context.dim) })
     }
 
     /// When the scales are set: after this many iterations.
@@ -67,25 +64,20 @@ impl ScaleEstimator {
     /// Learns from the state after warm-up iteration `iteration`.
     pub(crate) fn learn(&mut self, iteration: usize, position: &[f64], gradient: &[f64]) {
         if self.window.contains(&iteration) {
-            self.positions.push(position);
-            self.gradients.push(gradient);
+            self.draws.push(position, gradient);
         }
     }
 
     /// The scales that the draws of all chains tell; none where they are too few or say nothing.
-    fn pooled(chains: &[&Self]) -> Option<Vec<f64>> {
+    fn pooled(chains: &[Self]) -> Option<Vec<f64>> {
         let first = chains.first()?;
-        let count: usize = chains.iter().map(|chain| chain.positions.count()).sum();
-        let mut scales = first.prior_scales.clone();
+        let count: usize = chains.iter().map(|chain| chain.draws.count()).sum();
+        let mut scales: Vec<f64> = first.prior_variances.iter().map(|v| v.sqrt()).collect();
         // Σ Var xᵢ/σᵢ², to set the unit.
         let mut total = 0.0;
         for block in &first.blocks {
-            let [mut moved, mut pulled] = [0.0; 2];
-            for i in block.clone() {
-                let variance = first.prior_scales[i] * first.prior_scales[i];
-                moved += pooled_variance(chains.iter().map(|chain| &chain.positions), i) / variance;
-                pulled += pooled_variance(chains.iter().map(|chain| &chain.gradients), i) * variance;
-            }
+            let of = |i: usize| ScoreVariances::pooled(chains.iter().map(|chain| &chain.draws), i);
+            let [moved, pulled] = block_sums(block, &first.prior_variances, of);
             let squared = shrink((moved / pulled).sqrt(), count, 1.0, 0.0).unwrap_or(1.0);
             total += moved / squared;
             scales[block.clone()].iter_mut().for_each(|s| *s *= squared.sqrt());
@@ -96,9 +88,9 @@ impl ScaleEstimator {
     }
 }
 
-/// Gives every kernel the scales that all chains together have learnt.
+/// Gives every kernel the scales that all chains together have learnt; the estimators have done their work.
 pub(crate) fn share_scales<'a, K: MicrocanonicalKernel + 'a>(
-    members: impl Iterator<Item = (&'a mut K, Option<&'a ScaleEstimator>)>,
+    members: impl Iterator<Item = (&'a mut K, Option<ScaleEstimator>)>,
 ) {
     let (kernels, estimators): (Vec<_>, Vec<_>) = members.unzip();
     let Some(estimators) = estimators.into_iter().collect::<Option<Vec<_>>>() else { return };
@@ -144,7 +136,7 @@ mod tests {
 
     fn pooled(scaling: Scaling) -> Vec<f64> {
         let chains = estimators(scaling, 4);
-        ScaleEstimator::pooled(&chains.iter().collect::<Vec<_>>()).unwrap()
+        ScaleEstimator::pooled(&chains).unwrap()
     }
 
     /// Variances of 120 draws are known to 13 %, and their mean over the coordinates, which sets the unit, to 7 %.
@@ -173,7 +165,7 @@ mod tests {
         assert!(ScaleEstimator::new(Scaling::Prior, 1000, &context).is_none());
         let mut estimator = ScaleEstimator::new(Scaling::ByBlock, 20, &context).unwrap();
         (0..20).for_each(|iteration| estimator.learn(iteration, &[1.0, f64::from(iteration as u8)], &[0.0, 0.0]));
-        let scales = ScaleEstimator::pooled(&[&estimator]).unwrap();
+        let scales = ScaleEstimator::pooled(&[estimator]).unwrap();
         assert!(scales[0] == scales[1] && scales[0].is_finite(), "{scales:?}");
     }
 
